@@ -32,6 +32,7 @@ struct xha_uuid {
 };
 
 #define XHA_NAME_MAX    64  /* bytes of a domain's name, with its NUL */
+#define XHA_HOSTS_MAX   64
 #define XHA_DOMID_NONE  (-1)
 #define XHA_TIERS       256 /* start_order: 0..255 */
 #define XHA_HISTORY_MAX 16  /* recoveries remembered per domain, and so the highest max_restarts */
@@ -107,9 +108,9 @@ enum xha_order {
 };
 
 struct xha_settings {
-    uint32_t max_domains;           /* capacity; memory is taken once for so many */
+    uint32_t max_domains;           /* capacity of the whole cluster; memory is taken once for so many */
     enum xha_order order;
-    uint32_t parallel;              /* recoveries and starts under way at once, >= 1 */
+    uint32_t parallel;              /* recoveries and starts under way at once on one host, >= 1 */
     struct xha_span round_interval; /* how often the adapter reads beats; lag is judged against it */
     struct xha_span probe_window;   /* how long vCPU time and I/O are watched before a late beat is judged */
     struct xha_span vanish_grace;   /* how long a domain may be gone without a reason: a reboot by another toolstack */
@@ -210,6 +211,7 @@ struct xha_record {
     bool want_run;
     uint8_t failure;        /* enum xha_failure being recovered from */
     uint8_t restores;       /* restores tried in this recovery */
+    uint8_t host;           /* where it runs, or is to run */
     int32_t domid;
     uint64_t pending_id;    /* action id */
     uint64_t checkpoint;    /* named checkpoint of a RESTORE order, 0: newest good */
@@ -221,7 +223,8 @@ struct xha_record {
 struct xha_event {
     enum xha_event_type type;
     struct xha_time now;
-    struct xha_uuid uuid;       /* the domain; ignored by TICK, ROUND, SETTINGS. All zero in ORDER: the whole host (maintenance only) */
+    uint8_t host;               /* where the fact is from: SEEN, ROUND, PROBED; the owner in PROTECT; the host of an ORDER for a whole host */
+    struct xha_uuid uuid;       /* the domain; ignored by TICK, ROUND, SETTINGS. All zero in ORDER: a whole host (maintenance only) */
     union {
         struct {
             const struct xha_policy *policy; /* copied */
@@ -347,7 +350,8 @@ struct xha_action {
     enum xha_action_type type;
     uint64_t id;            /* deeds: unique for ever (goes on over restarts); else 0 */
     uint64_t cause_id;      /* sequence number of the event that led here */
-    struct xha_uuid uuid;   /* all zero: the host */
+    uint8_t host;           /* where to do it */
+    struct xha_uuid uuid;   /* all zero: the host itself */
     uint64_t term;          /* the domain's, after this plan */
     enum xha_cause cause;
     uint32_t detail;
@@ -421,6 +425,7 @@ struct xha_view {
     enum xha_failure failure;       /* being recovered from, or the last one */
     enum xha_cause cause;           /* of the last transition */
     uint32_t cause_detail;
+    uint8_t host;
     int32_t domid;
     uint64_t term;
     bool checkpointing;
@@ -444,7 +449,7 @@ struct xha_host_view {
     uint32_t beating, late, queued, under_way;
     struct xha_time last_round;
 };
-void xha_core_host(const struct xha_core *core, struct xha_host_view *view_r);
+void xha_core_host(const struct xha_core *core, uint8_t host, struct xha_host_view *view_r);
 
 /* Bytes that a core with these settings takes, all of it. */
 size_t xha_core_bytes(const struct xha_settings *settings);
