@@ -176,6 +176,7 @@ enum xha_shutdown {
 
 /* One domain in one observation round. */
 struct xha_seen {
+    struct xha_time listed; /* when the listing was taken: the `began` of the ROUND that follows */
     int32_t domid;
     bool paused;          /* by somebody, not by us */
     bool dying;           /* destroyed, memory not yet free: no vCPU of it runs */
@@ -209,6 +210,8 @@ struct xha_record {
     uint8_t pending;        /* enum xha_action_type under way, or 0 */
     bool maintenance;
     bool want_run;
+    bool ever_beat;         /* an agent has beaten in it at some time */
+    bool host_maintenance;  /* its host was in maintenance as a whole */
     uint8_t failure;        /* enum xha_failure being recovered from */
     uint8_t restores;       /* restores tried in this recovery */
     uint8_t host;           /* where it runs, or is to run */
@@ -336,6 +339,7 @@ enum xha_cause {
     XHA_CAUSE_XHAD_RESTART,
     XHA_CAUSE_UNPROTECTED,
     XHA_CAUSE_NO_ROUNDS,        /* observation has stopped */
+    XHA_CAUSE_NO_AGENT,         /* runs, but has never beaten */
     XHA_CAUSE_N_
 };
 
