@@ -1,0 +1,118 @@
+# `lab run`: stories one after another on shared hosts. A host that a story leaves dirty is switched off and on.
+# shellcheck shell=bash
+
+LAB_RESULTS=${XHA_LAB_RESULTS:-/tmp/xhad-lab-results-$UID}
+
+story_header() { # FILE KEY
+    sed -n "s/^# $2: *//p" "$1" | head -n 1
+}
+
+# What is wrong with a host before a story, or nothing. One command for all: each costs time in there.
+host_dirt() { # HOST
+    local said
+    host_alive "$1" || { echo "it is off" && return; }
+    ! "$LAB_TOOLS/labtool" qmp "$LAB_STATE/$1/qmp.sock" query-status | grep -q '"paused"' ||
+        { echo "it is paused" && return; }
+    said=$(host_sh -t 30 "$1" 'xl list | tail -n +3
+        pgrep -a "^xhad" ; pgrep -a -x xl
+        ls -A /var/lib/xhad /etc/xhad/domains 2>/dev/null | grep -v -e : -e "^$"' 2>&1) || true
+    echo "${said//$'\n'/; }"
+}
+
+# Make HOST as it was after its boot, if it is not.
+host_fresh() { # HOST TREE
+    local dirt
+    dirt=$(host_dirt "$1")
+    [ -n "$dirt" ] || return 0
+    say "lab: $1 is not clean ($dirt): power cycle"
+    host_off "$1"
+    rm -f "$LAB_STATE/$1/disk.img"
+    host_start "$1"
+    host_wait "$1" 180
+    [ -z "$2" ] || host_install "$2" "$1"
+}
+
+# Everything that may tell why a story failed.
+story_evidence() { # NAME DIR
+    local i h
+    for ((i = 1; i <= $(lab_hosts); i++)); do
+        h=h$i
+        cp "$LAB_STATE/$h/console.log" "$2/$h-console.log"
+        host_alive "$h" || continue
+        host_sh -t 60 "$h" 'xl list; xl dmesg | tail -n 50; dmesg | tail -n 50; ps axf; xenstore-ls -f' \
+            >"$2/$h-state.txt" 2>&1 || true
+        host_sh -t 60 "$h" 'tar -czf - /var/log /run/xhad /var/lib/xhad/journal /etc/xhad 2>/dev/null' \
+            >"$2/$h-files.tar.gz" 2>/dev/null || true
+    done
+}
+
+# Run one story. Its output goes to the terminal and to a file.
+story_run() { # FILE TREE
+    local file=$1 tree=$2 name hosts xen i dir status=0
+    name=$(basename "$file")
+    hosts=$(story_header "$file" hosts)
+    xen=$(story_header "$file" xen)
+    if lab_is_up && [ "$xen" != "$(cat "$LAB_STATE/xen-cmdline")" ]; then lab_down; fi
+    if ! lab_is_up || [ "$(lab_hosts)" -lt "${hosts:-1}" ]; then
+        lab_up --hosts "${hosts:-1}" --xen-cmdline "$xen" ${tree:+--install "$tree"}
+    fi
+    for ((i = 1; i <= $(lab_hosts); i++)); do host_fresh "h$i" "$tree"; done
+    "$LAB_TOOLS/labtool" ask "$LAB_STATE/wire.sock" show | grep ' cut ' | while read -r net way _; do
+        wire_ask join "${way:1:1}" "${way:5:1}" "$net"
+    done
+
+    dir=$LAB_RESULTS/$name
+    rm -rf "$dir"
+    mkdir -p "$dir"
+    say "== $name: $(story_header "$file" tells)"
+    LAB_TOOLS=$LAB_TOOLS bash -euo pipefail "$file" 9>&- 2>&1 | tee "$dir/story.txt" || status=1
+    if [ $status -ne 0 ]; then
+        story_evidence "$name" "$dir"
+        say "== $name FAILED: consoles, logs and the story are in $dir"
+    else
+        say "== $name passed"
+    fi
+    return $status
+}
+
+# lab run [--quick] [--keep] [--install TREE] NAME...|all
+lab_run() {
+    local quick=no keep=no tree='' names=() files=() f passed=0 failed=() began
+    began=$(now_ms)
+    while [ $# -gt 0 ]; do
+        case $1 in
+        --quick) quick=yes ;;
+        --keep) keep=yes ;;
+        --install) tree=${2:-} && shift ;;
+        -*) die "lab run knows no option $1" ;;
+        all) names+=("$LAB_DIR"/scenario/*) ;;
+        *) names+=("$LAB_DIR/scenario/$1") ;;
+        esac
+        shift
+    done
+    [ ${#names[@]} -gt 0 ] || die "usage: lab run [--quick] [--keep] [--install TREE] SCENARIO...|all"
+    # Stories that need the same lab stand together, the ones with fewer hosts first: a lab can grow.
+    for f in "${names[@]}"; do
+        [ -f "$f" ] || die "there is no story $f"
+        [ $quick = no ] || [ "$(story_header "$f" quick)" = yes ] || continue
+        files+=("$(story_header "$f" xen)|$(story_header "$f" hosts)|$f")
+    done
+    mapfile -t files < <(printf '%s\n' "${files[@]}" | sort -t'|' -s -k1,1 -k2,2n)
+    flock -n 9 || die "another lab run or lab up is at work"
+    ! lab_is_up || keep=yes
+    image_boot
+    mkdir -p "$LAB_RESULTS"
+    if [ -n "${XHA_BUILD:-}" ] && [ -z "$tree" ]; then
+        tree=$LAB_RESULTS/tree
+        rm -rf "$tree"
+        make -C "$XHA_BUILD" -s install DESTDIR="$tree" >"$LAB_RESULTS/install.log" 2>&1 ||
+            die "make install in $XHA_BUILD failed: see $LAB_RESULTS/install.log"
+        unset XHA_BUILD
+    fi
+    for f in "${files[@]}"; do
+        if story_run "${f##*|}" "$tree"; then passed=$((passed + 1)); else failed+=("${f##*/}"); fi
+    done
+    [ $keep = yes ] || lab_down
+    echo "lab: $passed passed, ${#failed[@]} failed${failed:+ (${failed[*]})}, $((($(now_ms) - began) / 1000)) s"
+    [ ${#failed[@]} -eq 0 ]
+}
