@@ -1,4 +1,12 @@
-# Included by every Makefile.am: the flags that all of the code is built with.
+# Included by every Makefile.am: the flags that all of the code is built with, and how tests are run.
 AM_CPPFLAGS = -I$(top_srcdir) -I$(top_builddir) -D_GNU_SOURCE
 AM_CFLAGS = $(XHA_WARN_CFLAGS) $(XHA_HARD_CFLAGS)
 AM_LDFLAGS = $(XHA_HARD_LDFLAGS)
+
+# Every test speaks TAP, so that each case is counted, and a test that dies halfway is an error. cmocka does it when
+# told so; scripts use tests/tap.sh.
+LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
+AM_TESTS_ENVIRONMENT = \
+	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT; \
+	XHA_SRC='$(abs_top_srcdir)'; export XHA_SRC; \
+	XHA_BUILD='$(abs_top_builddir)'; export XHA_BUILD;
