@@ -1,0 +1,60 @@
+/*
+ * conf.h - xhad.conf: the settings of a host. Manual: xhad.conf(5).
+ *
+ * struct xha_conf holds the core's settings and all that the rooms around it need to know. Its parameters are
+ * the rows of xha_conf_params. A struct from xha_conf_load() or xha_conf_default() owns its strings:
+ * xha_conf_clear().
+ */
+#ifndef XHA_CONF_H
+#define XHA_CONF_H
+
+#include "xhad/base/params.h"
+#include "xhad/core/core.h"
+
+enum xha_log_level { XHA_LOG_ERROR, XHA_LOG_WARNING, XHA_LOG_INFO, XHA_LOG_DEBUG, XHA_LOG_LEVEL_N_ };
+
+enum xha_log_target { XHA_LOG_STDERR, XHA_LOG_SYSLOG, XHA_LOG_TARGET_N_ };
+
+struct xha_conf {
+    struct xha_settings settings;
+    char *helper;     /* the program that talks to the hypervisor */
+    char *run_dir;    /* control.sock, pid, jobs/ */
+    char *state_dir;  /* journal, history, domains/ */
+    char *policy_dir; /* *.conf: the policies */
+    char *checkpoint_dir;
+    char *alarm_dir; /* executable hooks */
+    enum xha_log_level log_level;
+    enum xha_log_target log_target;
+    uint32_t alarm_rate; /* alarms of one kind for one domain in a minute; more are counted and told once */
+    uint32_t history_size_mib;
+    char *file; /* where it was read from, NULL: only defaults */
+    struct xha_origin origin;
+};
+
+extern const struct xha_params xha_conf_params;
+
+/* The file that is read when none is named. */
+extern const char xha_conf_path[];
+
+/* Only defaults. Returns XHA_CONF_OK or XHA_CONF_E_NOMEM. */
+int xha_conf_default(struct xha_conf *conf_r);
+
+/*
+ * Reads path. On any return but XHA_CONF_OK conf_r is cleared and the problems say why; all problems of the
+ * file are told, not only the first.
+ */
+int xha_conf_load(const char *path, struct xha_conf *conf_r, struct xha_problems *problems);
+
+/* The same from memory; file is only for messages. */
+int xha_conf_parse(const char *file, const char *text, size_t len, struct xha_conf *conf_r,
+                   struct xha_problems *problems);
+
+void xha_conf_clear(struct xha_conf *conf);
+
+/* As `xhad -n` shows it. */
+void xha_conf_print(const struct xha_conf *conf, bool docs, FILE *out);
+
+const char *xha_log_level_name(enum xha_log_level level);
+const char *xha_log_target_name(enum xha_log_target target);
+
+#endif
