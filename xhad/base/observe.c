@@ -58,6 +58,7 @@ static unsigned flag(bool on, unsigned bit)
 static void put_seen(struct wire *w, const struct xha_seen *s)
 {
     w->domid = s->domid;
+    w->ms[0] = s->listed.ms;
     w->flags = flag(s->paused, F_PAUSED) | flag(s->dying, F_DYING) | flag(s->shut, F_SHUT) |
                flag(s->beat_read, F_BEAT_READ) | flag(s->beat_valid, F_BEAT_VALID);
     w->reason = s->reason;
@@ -67,9 +68,10 @@ static void put_seen(struct wire *w, const struct xha_seen *s)
 
 static int get_seen(const struct wire *w, struct xha_seen *s_r)
 {
-    if (w->domid < 0 || (w->flags & ~F_SEEN_ALL) != 0 || w->reason > UINT8_MAX)
+    if (w->domid < 0 || w->ms[0] < 0 || (w->flags & ~F_SEEN_ALL) != 0 || w->reason > UINT8_MAX)
         return XHA_OBS_E_BAD;
     *s_r = (struct xha_seen){
+        .listed = { w->ms[0] },
         .domid = w->domid,
         .paused = (w->flags & F_PAUSED) != 0,
         .dying = (w->flags & F_DYING) != 0,
