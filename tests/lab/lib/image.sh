@@ -12,7 +12,7 @@ LAB_XEN_VERSION=4.17
 LAB_PACKAGES=(
     mount hostname iproute2 kmod procps bridge-utils busybox-static strace e2fsprogs
     "xen-utils-$LAB_XEN_VERSION" xenstore-utils zstd
-    libuv1 libjansson4 libconfig9 libzstd1 libxxhash0
+    jq libuv1 libjansson4 libconfig9 libzstd1 libxxhash0
 )
 LAB_DOM0_MODULES=(
     virtio_pci virtio_blk virtio_net virtio_console squashfs overlay ext4 loop nbd tun tls bridge
