@@ -10,3 +10,10 @@ AM_TESTS_ENVIRONMENT = \
 	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT; \
 	XHA_SRC='$(abs_top_srcdir)'; export XHA_SRC; \
 	XHA_BUILD='$(abs_top_builddir)'; export XHA_BUILD;
+
+# Where things are on the installed system; defaults of parameters, and what the manuals say.
+XHA_PATHS = \
+	-DXHA_SYSCONF_DIR='"$(sysconfdir)/xhad"' \
+	-DXHA_LIBEXEC_DIR='"$(libexecdir)/xhad"' \
+	-DXHA_RUN_DIR='"$(runstatedir)/xhad"' \
+	-DXHA_STATE_DIR='"$(localstatedir)/lib/xhad"'

@@ -17,10 +17,10 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define XHA_PARAMS_MAX         64           /* rows of a table */
-#define XHA_PARAMS_FILE_MAX    (256 * 1024) /* bytes of a config file */
-#define XHA_PARAMS_VALUE_MAX   1200         /* bytes of a value as text, with its NUL */
-#define XHA_PARAMS_PROBLEM_MAX 100          /* problems kept; more are counted */
+#define XHA_PARAMS_MAX         64          /* rows of a table */
+#define XHA_PARAMS_FILE_MAX    (64 * 1024) /* bytes of a config file */
+#define XHA_PARAMS_VALUE_MAX   1200        /* bytes of a value as text, with its NUL */
+#define XHA_PARAMS_PROBLEM_MAX 100         /* problems kept; more are counted */
 
 enum xha_param_type {
     XHA_PARAM_BOOL,    /* field: bool */
@@ -45,7 +45,7 @@ struct xha_param {
 };
 
 struct xha_params {
-    const char *file_kind; /* "xhad.conf", "policy" */
+    const char *manual; /* the page that lists them all: "xhad.conf(5)" */
     const struct xha_param *row;
     size_t n;
 };
@@ -59,8 +59,10 @@ struct xha_origin {
     int line[XHA_PARAMS_MAX]; /* by row */
 };
 
-/* What is wrong with files: lines "FILE:LINE: what, and what to do". Zero-initialise; free with
- * xha_problems_clear(). */
+/*
+ * What is wrong with files: lines "FILE:LINE: what, and what to do". Zero-initialise; free with
+ * xha_problems_clear().
+ */
 struct xha_problems {
     char *text[XHA_PARAMS_PROBLEM_MAX];
     size_t n;
@@ -107,6 +109,18 @@ const char *xha_param_text(const struct xha_param *param, const void *obj, char 
 /* "default", "FILE:LINE" or "protection = monitor". Returns buf. */
 const char *xha_param_origin_text(const struct xha_params *table, const struct xha_param *param,
                                   const struct xha_origin *origin, const char *file, char *buf, size_t len);
+
+/*
+ * The value itself: BOOL, INT, SECONDS (ms) and ENUM as a number, STRING and PATH as text (copied when set).
+ * xha_param_set_text() returns XHA_CONF_OK or XHA_CONF_E_NOMEM. Limits are the parser's affair.
+ */
+void xha_param_set(const struct xha_param *param, void *obj, int64_t value);
+int64_t xha_param_get(const struct xha_param *param, const void *obj);
+int xha_param_set_text(const struct xha_param *param, void *obj, const char *value);
+const char *xha_param_get_text(const struct xha_param *param, const void *obj);
+
+/* Seconds without needless zeros: 10, 1.5. Returns buf. */
+const char *xha_param_seconds_text(int64_t ms, char *buf, size_t len);
 
 bool xha_param_equal(const struct xha_param *param, const void *a, const void *b);
 

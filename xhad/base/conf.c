@@ -1,0 +1,205 @@
+/*
+ * conf.c - xhad.conf: the table of its parameters, and relations between them.
+ */
+#include "xhad/base/conf.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "xhad/base/cleanup.h"
+
+const char xha_conf_path[] = XHA_SYSCONF_DIR "/xhad.conf";
+
+#define SECOND    1000
+#define MINUTE    (60 * SECOND)
+#define HOUR      (60 * MINUTE)
+#define PATH_MOST 900 /* leaves room for the names of files below it in XHA_JOB_PATH_MAX */
+#define RUN_MOST  90  /* with /control.sock it must fit into a socket's address */
+
+const char *xha_log_level_name(enum xha_log_level level)
+{
+    static const char *const name[] = { "error", "warning", "info", "debug" };
+
+    return (unsigned)level < XHA_LOG_LEVEL_N_ ? name[level] : "?";
+}
+
+const char *xha_log_target_name(enum xha_log_target target)
+{
+    static const char *const name[] = { "stderr", "syslog" };
+
+    return (unsigned)target < XHA_LOG_TARGET_N_ ? name[target] : "?";
+}
+
+static const char *word_order(int value)
+{
+    return xha_order_name((enum xha_order)value);
+}
+
+static const char *word_log_level(int value)
+{
+    return xha_log_level_name((enum xha_log_level)value);
+}
+
+static const char *word_log_target(int value)
+{
+    return xha_log_target_name((enum xha_log_target)value);
+}
+
+#define AT(field) offsetof(struct xha_conf, field)
+
+/* clang-format off */
+static const struct xha_param rows[] = {
+    { .name = "order", .type = XHA_PARAM_ENUM, .live = true, .offset = AT(settings.order),
+      .dflt = XHA_ORDER_PRIORITY, .word = word_order, .words = XHA_ORDER_N_,
+      .doc = "which of the waiting domains is recovered first: priority, fcfs, sjf, srtf or rr" },
+    { .name = "parallel", .type = XHA_PARAM_INT, .live = true, .offset = AT(settings.parallel),
+      .dflt = 4, .min = 1, .max = 64,
+      .doc = "starts and recoveries under way at once" },
+    { .name = "max_domains", .type = XHA_PARAM_INT, .live = false, .offset = AT(settings.max_domains),
+      .dflt = 1000, .min = 1, .max = 65536,
+      .doc = "protected domains that there is room for; memory is taken once, at the start" },
+    { .name = "heartbeat_interval", .type = XHA_PARAM_SECONDS, .live = true,
+      .offset = AT(settings.round_interval), .dflt = SECOND, .min = 200, .max = MINUTE,
+      .doc = "seconds between two looks at the heartbeats of all domains" },
+    { .name = "probe_window", .type = XHA_PARAM_SECONDS, .live = true, .offset = AT(settings.probe_window),
+      .dflt = 2 * SECOND, .min = 200, .max = MINUTE,
+      .doc = "seconds for which vCPU time and I/O are watched before a late heartbeat is judged" },
+    { .name = "vanish_grace", .type = XHA_PARAM_SECONDS, .live = true, .offset = AT(settings.vanish_grace),
+      .dflt = 10 * SECOND, .min = SECOND, .max = 10 * MINUTE,
+      .doc = "seconds that a domain may be gone without a reason: it may only reboot" },
+    { .name = "hold_max", .type = XHA_PARAM_SECONDS, .live = true, .offset = AT(settings.hold_max),
+      .dflt = 2 * MINUTE, .min = 0, .max = HOUR,
+      .doc = "seconds for which many late heartbeats at once hold judgement while xenstore itself is well" },
+    { .name = "ill_share", .type = XHA_PARAM_INT, .live = true, .offset = AT(settings.ill_share_percent),
+      .dflt = 50, .min = 1, .max = 100,
+      .doc = "percent of the beating domains that must be late at once for the host to be suspected" },
+    { .name = "ill_min", .type = XHA_PARAM_INT, .live = true, .offset = AT(settings.ill_min),
+      .dflt = 2, .min = 1, .max = 1000,
+      .doc = "how many domains that must be at the least" },
+    { .name = "helper", .type = XHA_PARAM_PATH, .live = false, .offset = AT(helper),
+      .dflt_text = XHA_LIBEXEC_DIR "/xhad-xen", .min = 1, .max = PATH_MOST,
+      .doc = "the program that talks to the hypervisor" },
+    { .name = "run_dir", .type = XHA_PARAM_PATH, .live = false, .offset = AT(run_dir),
+      .dflt_text = XHA_RUN_DIR, .min = 1, .max = RUN_MOST,
+      .doc = "control socket, process id and jobs under way; may be empty after a boot" },
+    { .name = "state_dir", .type = XHA_PARAM_PATH, .live = false, .offset = AT(state_dir),
+      .dflt_text = XHA_STATE_DIR, .min = 1, .max = PATH_MOST,
+      .doc = "journal, history and the protected domains; must outlive a boot" },
+    { .name = "policy_dir", .type = XHA_PARAM_PATH, .live = false, .offset = AT(policy_dir),
+      .dflt_text = XHA_SYSCONF_DIR "/domains", .min = 1, .max = PATH_MOST,
+      .doc = "the policies of the domains, *.conf" },
+    { .name = "checkpoint_dir", .type = XHA_PARAM_PATH, .live = false, .offset = AT(checkpoint_dir),
+      .dflt_text = XHA_STATE_DIR "/checkpoints", .min = 1, .max = PATH_MOST,
+      .doc = "the checkpoints; as much room as the domains have memory, times those kept" },
+    { .name = "alarm_dir", .type = XHA_PARAM_PATH, .live = true, .offset = AT(alarm_dir),
+      .dflt_text = XHA_SYSCONF_DIR "/alarm.d", .min = 1, .max = PATH_MOST,
+      .doc = "every executable in it is run for every alarm" },
+    { .name = "alarm_rate", .type = XHA_PARAM_INT, .live = true, .offset = AT(alarm_rate),
+      .dflt = 10, .min = 1, .max = 1000,
+      .doc = "alarms of one kind in a minute; more are counted and told as one" },
+    { .name = "log_level", .type = XHA_PARAM_ENUM, .live = true, .offset = AT(log_level),
+      .dflt = XHA_LOG_INFO, .word = word_log_level, .words = XHA_LOG_LEVEL_N_,
+      .doc = "what is logged: error, warning, info or debug" },
+    { .name = "log_target", .type = XHA_PARAM_ENUM, .live = false, .offset = AT(log_target),
+      .dflt = XHA_LOG_STDERR, .word = word_log_target, .words = XHA_LOG_TARGET_N_,
+      .doc = "where the log goes: stderr (under systemd: the journal) or syslog" },
+    { .name = "history_size_mib", .type = XHA_PARAM_INT, .live = true, .offset = AT(history_size_mib),
+      .dflt = 64, .min = 1, .max = 65536,
+      .doc = "MiB of history that are kept for `xl-ha log` and `xl-ha why`" },
+};
+/* clang-format on */
+
+_Static_assert(sizeof(rows) / sizeof(rows[0]) <= XHA_PARAMS_MAX, "struct xha_origin is too small");
+
+const struct xha_params xha_conf_params = {
+    .manual = "xhad.conf(5)",
+    .row = rows,
+    .n = sizeof(rows) / sizeof(rows[0]),
+};
+
+int xha_conf_default(struct xha_conf *conf_r)
+{
+    int rc;
+
+    memset(conf_r, 0, sizeof(*conf_r));
+    rc = xha_params_defaults(&xha_conf_params, conf_r, &conf_r->origin);
+    if (rc)
+        xha_conf_clear(conf_r);
+    return rc;
+}
+
+static int line_of(const struct xha_conf *conf, const char *name)
+{
+    return conf->origin.line[xha_params_find(&xha_conf_params, name) - rows];
+}
+
+/* Relations between parameters; returns XHA_CONF_OK or XHA_CONF_E_BAD. */
+static int check(const struct xha_conf *conf, struct xha_problems *problems)
+{
+    const struct xha_settings *s = &conf->settings;
+    char window[32], interval[32];
+    int rc = XHA_CONF_OK;
+
+    if (s->vanish_grace.ms < s->round_interval.ms) {
+        xha_problems_add(problems, conf->file, line_of(conf, "vanish_grace"),
+                         "vanish_grace (%s) must not be less than heartbeat_interval (%s): a reboot would be "
+                         "taken for a loss before anybody has looked twice",
+                         xha_param_seconds_text(s->vanish_grace.ms, window, sizeof(window)),
+                         xha_param_seconds_text(s->round_interval.ms, interval, sizeof(interval)));
+        rc = XHA_CONF_E_BAD;
+    }
+    if (s->parallel > s->max_domains) {
+        xha_problems_add(problems, conf->file, line_of(conf, "parallel"),
+                         "parallel (%" PRIu32 ") must not be more than max_domains (%" PRIu32 ")",
+                         s->parallel, s->max_domains);
+        rc = XHA_CONF_E_BAD;
+    }
+    return rc;
+}
+
+int xha_conf_parse(const char *file, const char *text, size_t len, struct xha_conf *conf_r,
+                   struct xha_problems *problems)
+{
+    int rc;
+
+    memset(conf_r, 0, sizeof(*conf_r));
+    conf_r->file = strdup(file);
+    if (!conf_r->file) {
+        rc = XHA_CONF_E_NOMEM;
+        goto out;
+    }
+    rc = xha_params_parse(&xha_conf_params, file, text, len, conf_r, &conf_r->origin, problems);
+    if (rc)
+        goto out;
+    rc = check(conf_r, problems);
+out:
+    if (rc)
+        xha_conf_clear(conf_r);
+    return rc;
+}
+
+int xha_conf_load(const char *path, struct xha_conf *conf_r, struct xha_problems *problems)
+{
+    XHA_CLEANUP_FREE char *text = NULL;
+    size_t len;
+    int rc;
+
+    memset(conf_r, 0, sizeof(*conf_r));
+    rc = xha_params_slurp(path, &text, &len, problems);
+    if (rc)
+        return rc;
+    return xha_conf_parse(path, text, len, conf_r, problems);
+}
+
+void xha_conf_clear(struct xha_conf *conf)
+{
+    xha_params_clear(&xha_conf_params, conf);
+    free(conf->file);
+    memset(conf, 0, sizeof(*conf));
+}
+
+void xha_conf_print(const struct xha_conf *conf, bool docs, FILE *out)
+{
+    xha_params_print(&xha_conf_params, conf, &conf->origin, conf->file, docs, out);
+}
