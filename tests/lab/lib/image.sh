@@ -56,6 +56,7 @@ image_base() { # sets LAB_BASE
     local key w linux kv
     need_programs qemu-system-x86:qemu-system-x86_64 mmdebstrap:mmdebstrap squashfs-tools:mksquashfs \
         busybox-static:busybox cpio:cpio kmod:modprobe xz-utils:xz gcc:gcc e2fsprogs:mkfs.ext4
+    [ "$UID" = 0 ] || need_programs uidmap:newuidmap
     linux=$(image_linux)
     [ -n "$linux" ] || die "apt knows no linux-image-amd64: run apt-get update on Debian 12 first"
     key=$(image_key)
