@@ -1,8 +1,8 @@
 /*
  * core.h - the decision core of xhad: what it is told, what it answers.
  *
- * Everything that xhad decides is decided here, by one function: an event (a fact, with its time) goes in, a plan
- * (an ordered list of actions) comes out. The core does no I/O, reads no clock, allocates nothing after
+ * Everything that xhad decides is decided here, by one function: an event (a fact, with its time) goes in, a
+ * plan (an ordered list of actions) comes out. The core does no I/O, reads no clock, allocates nothing after
  * xha_core_new() and is deterministic: the same events give the same plans, in the daemon, in the simulator
  * and in a replay. The rooms around it turn the world into events and actions into deeds.
  *
@@ -15,7 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Milliseconds on one line of time that never steps back while the daemon runs and goes on over its restarts. */
+/* Milliseconds on one line of time that never steps back while the daemon runs and goes on over its restarts.
+ */
 struct xha_time {
     int64_t ms;
 };
@@ -31,13 +32,14 @@ struct xha_uuid {
     uint8_t b[16];
 };
 
-#define XHA_NAME_MAX    64  /* bytes of a domain's name, with its NUL */
+#define XHA_NAME_MAX    64 /* bytes of a domain's name, with its NUL */
 #define XHA_HOSTS_MAX   64
 #define XHA_DOMID_NONE  (-1)
 #define XHA_TIERS       256 /* start_order: 0..255 */
 #define XHA_HISTORY_MAX 16  /* recoveries remembered per domain, and so the highest max_restarts */
 
-/* ---- policy: what the owner of a domain wants; parsed and defaulted by base/policy.h ---------------------- */
+/* ---- policy: what the owner of a domain wants; parsed and defaulted by base/policy.h ----------------------
+ */
 
 enum xha_protection {
     XHA_PROT_MONITOR,    /* watch and alarm, never act */
@@ -54,7 +56,7 @@ enum xha_failure {
     XHA_FAIL_HEARTBEAT, /* beats stopped while vCPU time runs: agent or userland ill */
     XHA_FAIL_HANG,      /* beats stopped and vCPU time stands still */
     XHA_FAIL_POWEROFF,  /* the guest powered itself off (reason 0): no failure (rule 5) */
-    XHA_FAIL_REBOOT,    /* the guest rebooted itself (reason 1): no failure, but it wants to be started again */
+    XHA_FAIL_REBOOT, /* the guest rebooted itself (reason 1): no failure, but it wants to be started again */
     XHA_FAIL_DESTROYED, /* gone without a reason: somebody destroyed it (rule 5) */
     XHA_FAIL_START,     /* it could not be started, restored, or did not get ready in its boot_grace */
     XHA_FAIL_N_
@@ -63,7 +65,8 @@ enum xha_failure {
 enum xha_reaction {
     XHA_REACT_RESPECT, /* take it as wanted: leave it stopped (or as it is), no alarm */
     XHA_REACT_ALARM,   /* leave it as it is and raise an alarm */
-    XHA_REACT_RECOVER, /* clear what remains and start it again, from a checkpoint where the protection says so */
+    XHA_REACT_RECOVER, /* clear what remains and start it again, from a checkpoint where the protection says
+                          so */
     XHA_REACT_STOP,    /* clear what remains and leave it stopped, with an alarm */
     XHA_REACT_N_
 };
@@ -78,25 +81,27 @@ struct xha_policy {
     enum xha_protection protection;
     enum xha_heartbeat heartbeat;
     enum xha_reaction react[XHA_FAIL_N_];
-    bool autostart;                       /* start it when xhad comes up and it does not run */
-    bool io_is_life;                      /* disk or network progress without a beat: alarm only */
-    uint32_t priority;                    /* 0..1000, higher first */
-    uint32_t start_order;                 /* tier 0..255, lower first */
-    struct xha_span start_delay;          /* waited after the lower tiers are ready */
-    struct xha_span ready_cap;            /* how long the tiers above wait for this one's first beat */
-    struct xha_span heartbeat_timeout;    /* no beat for so long: suspect */
-    struct xha_span boot_grace;           /* from started to the first beat */
-    struct xha_span start_timeout;        /* for the start or restore itself */
-    struct xha_span stop_timeout;         /* for a graceful shutdown; then it is destroyed */
-    uint32_t max_restarts;                /* recoveries within restart_window; one more is refused. 0..16 */
+    bool autostart;                    /* start it when xhad comes up and it does not run */
+    bool io_is_life;                   /* disk or network progress without a beat: alarm only */
+    uint32_t priority;                 /* 0..1000, higher first */
+    uint32_t start_order;              /* tier 0..255, lower first */
+    struct xha_span start_delay;       /* waited after the lower tiers are ready */
+    struct xha_span ready_cap;         /* how long the tiers above wait for this one's first beat */
+    struct xha_span heartbeat_timeout; /* no beat for so long: suspect */
+    struct xha_span boot_grace;        /* from started to the first beat */
+    struct xha_span start_timeout;     /* for the start or restore itself */
+    struct xha_span stop_timeout;      /* for a graceful shutdown; then it is destroyed */
+    uint32_t max_restarts;             /* recoveries within restart_window; one more is refused. 0..16 */
     struct xha_span restart_window;
-    struct xha_span backoff_min;          /* before the second recovery in the window; doubles with each; the first is at once */
+    struct xha_span
+        backoff_min; /* before the second recovery in the window; doubles with each; the first is at once */
     struct xha_span backoff_max;
-    struct xha_span checkpoint_interval;  /* 0: on command only */
-    uint64_t memory_kib;                  /* for sjf and srtf */
+    struct xha_span checkpoint_interval; /* 0: on command only */
+    uint64_t memory_kib;                 /* for sjf and srtf */
 };
 
-/* ---- settings of the core -------------------------------------------------------------------------------- */
+/* ---- settings of the core --------------------------------------------------------------------------------
+ */
 
 enum xha_order {
     XHA_ORDER_PRIORITY, /* highest priority first, then the longest waiting */
@@ -108,30 +113,34 @@ enum xha_order {
 };
 
 struct xha_settings {
-    uint32_t max_domains;           /* capacity of the whole cluster; memory is taken once for so many */
+    uint32_t max_domains; /* capacity of the whole cluster; memory is taken once for so many */
     enum xha_order order;
     uint32_t parallel;              /* recoveries and starts under way at once on one host, >= 1 */
     struct xha_span round_interval; /* how often the adapter reads beats; lag is judged against it */
     struct xha_span probe_window;   /* how long vCPU time and I/O are watched before a late beat is judged */
-    struct xha_span vanish_grace;   /* how long a domain may be gone without a reason: a reboot by another toolstack */
-    struct xha_span hold_max;       /* how long many late beats at once may hold judgement while xenstore itself is well */
-    uint32_t ill_share_percent;     /* late beats of so many of the beating domains at once: the host is suspected */
-    uint32_t ill_min;               /* ... but at least so many domains */
+    struct xha_span
+        vanish_grace; /* how long a domain may be gone without a reason: a reboot by another toolstack */
+    struct xha_span
+        hold_max; /* how long many late beats at once may hold judgement while xenstore itself is well */
+    uint32_t
+        ill_share_percent; /* late beats of so many of the beating domains at once: the host is suspected */
+    uint32_t ill_min;      /* ... but at least so many domains */
 };
 
-/* ---- events: facts -------------------------------------------------------------------------------------- */
+/* ---- events: facts --------------------------------------------------------------------------------------
+ */
 
 enum xha_event_type {
-    XHA_EV_TICK,        /* only time has passed */
-    XHA_EV_RECALL,      /* after a restart of xhad: what was persisted of a domain */
-    XHA_EV_PROTECT,     /* a domain comes under protection, or its policy changes */
-    XHA_EV_UNPROTECT,   /* forget it; the domain itself is left as it is */
-    XHA_EV_ORDER,       /* an operator wants something done with a domain */
-    XHA_EV_SEEN,        /* one domain as the last observation round found it */
-    XHA_EV_ROUND,       /* that round is complete: whoever was not seen is not there */
-    XHA_EV_PROBED,      /* answer to a PROBE action */
-    XHA_EV_DONE,        /* an action ended */
-    XHA_EV_SETTINGS,    /* live change of the settings (max_domains cannot change) */
+    XHA_EV_TICK,      /* only time has passed */
+    XHA_EV_RECALL,    /* after a restart of xhad: what was persisted of a domain */
+    XHA_EV_PROTECT,   /* a domain comes under protection, or its policy changes */
+    XHA_EV_UNPROTECT, /* forget it; the domain itself is left as it is */
+    XHA_EV_ORDER,     /* an operator wants something done with a domain */
+    XHA_EV_SEEN,      /* one domain as the last observation round found it */
+    XHA_EV_ROUND,     /* that round is complete: whoever was not seen is not there */
+    XHA_EV_PROBED,    /* answer to a PROBE action */
+    XHA_EV_DONE,      /* an action ended */
+    XHA_EV_SETTINGS,  /* live change of the settings (max_domains cannot change) */
     XHA_EV_N_
 };
 
@@ -140,10 +149,10 @@ enum xha_order_type {
     XHA_DO_STOP,
     XHA_DO_RESTART,
     XHA_DO_CHECKPOINT,
-    XHA_DO_RESTORE,         /* clear what runs, restore the named (or the newest good) checkpoint */
-    XHA_DO_MAINTENANCE_ON,  /* leave it alone */
+    XHA_DO_RESTORE,        /* clear what runs, restore the named (or the newest good) checkpoint */
+    XHA_DO_MAINTENANCE_ON, /* leave it alone */
     XHA_DO_MAINTENANCE_OFF,
-    XHA_DO_SCHED,           /* apply weight, cap and affinity again */
+    XHA_DO_SCHED, /* apply weight, cap and affinity again */
     XHA_DO_N_
 };
 
@@ -178,62 +187,65 @@ enum xha_shutdown {
 struct xha_seen {
     struct xha_time listed; /* when the listing was taken: the `began` of the ROUND that follows */
     int32_t domid;
-    bool paused;          /* by somebody, not by us */
-    bool dying;           /* destroyed, memory not yet free: no vCPU of it runs */
-    bool shut;            /* shut down, see reason */
-    uint8_t reason;       /* enum xha_shutdown, or any byte that a guest gave */
-    bool beat_read;       /* the heartbeat key was read in this round */
-    bool beat_valid;      /* ... and held a number */
+    bool paused;     /* by somebody, not by us */
+    bool dying;      /* destroyed, memory not yet free: no vCPU of it runs */
+    bool shut;       /* shut down, see reason */
+    uint8_t reason;  /* enum xha_shutdown, or any byte that a guest gave */
+    bool beat_read;  /* the heartbeat key was read in this round */
+    bool beat_valid; /* ... and held a number */
     uint64_t beat;
     uint64_t cpu_time_ns; /* cumulative, all vCPUs */
 };
 
 struct xha_round {
-    struct xha_time began;  /* when the listing was taken: older than the event, younger than nothing in it */
-    bool beats_read;        /* heartbeats were read, not only domains listed */
-    bool xenstore_ok;       /* our own key was written and read back */
-    uint32_t failed_reads;  /* heartbeat reads that failed for another reason than "no such key" */
-    struct xha_span lag;    /* how much later than due the round began: dom0 starved */
+    struct xha_time began; /* when the listing was taken: older than the event, younger than nothing in it */
+    bool beats_read;       /* heartbeats were read, not only domains listed */
+    bool xenstore_ok;      /* our own key was written and read back */
+    uint32_t failed_reads; /* heartbeat reads that failed for another reason than "no such key" */
+    struct xha_span lag;   /* how much later than due the round began: dom0 starved */
 };
 
 struct xha_probed {
     int32_t domid;
     uint64_t cpu_time_ns;
-    uint64_t io_count;      /* requests and packets of all its vbds and vifs, cumulative */
+    uint64_t io_count; /* requests and packets of all its vbds and vifs, cumulative */
 };
 
-/* What outlives xhad, per domain. The adapter stores it and gives it back; only the core reads meaning into it. */
+/* What outlives xhad, per domain. The adapter stores it and gives it back; only the core reads meaning into
+ * it. */
 struct xha_record {
-    uint64_t term;          /* grows with every start */
-    uint8_t state;          /* enum xha_state */
-    uint8_t purpose;        /* enum xha_purpose */
-    uint8_t pending;        /* enum xha_action_type under way, or 0 */
+    uint64_t term;   /* grows with every start */
+    uint8_t state;   /* enum xha_state */
+    uint8_t purpose; /* enum xha_purpose */
+    uint8_t pending; /* enum xha_action_type under way, or 0 */
     bool maintenance;
     bool want_run;
-    bool ever_beat;         /* an agent has beaten in it at some time */
-    bool host_maintenance;  /* its host was in maintenance as a whole */
-    uint8_t failure;        /* enum xha_failure being recovered from */
-    uint8_t restores;       /* restores tried in this recovery */
-    uint8_t host;           /* where it runs, or is to run */
+    bool ever_beat;        /* an agent has beaten in it at some time */
+    bool host_maintenance; /* its host was in maintenance as a whole */
+    uint8_t failure;       /* enum xha_failure being recovered from */
+    uint8_t restores;      /* restores tried in this recovery */
+    uint8_t host;          /* where it runs, or is to run */
     int32_t domid;
-    uint64_t pending_id;    /* action id */
-    uint64_t checkpoint;    /* named checkpoint of a RESTORE order, 0: newest good */
+    uint64_t pending_id; /* action id */
+    uint64_t checkpoint; /* named checkpoint of a RESTORE order, 0: newest good */
     uint32_t n_recoveries;
     struct xha_time recovery[XHA_HISTORY_MAX]; /* newest first */
-    struct xha_time since;  /* in this state since */
+    struct xha_time since;                     /* in this state since */
 };
 
 struct xha_event {
     enum xha_event_type type;
     struct xha_time now;
-    uint8_t host;               /* where the fact is from: SEEN, ROUND, PROBED; the owner in PROTECT; the host of an ORDER for a whole host */
-    struct xha_uuid uuid;       /* the domain; ignored by TICK, ROUND, SETTINGS. All zero in ORDER: a whole host (maintenance only) */
+    uint8_t host; /* where the fact is from: SEEN, ROUND, PROBED; the owner in PROTECT; the host of an ORDER
+                     for a whole host */
+    struct xha_uuid uuid; /* the domain; ignored by TICK, ROUND, SETTINGS. All zero in ORDER: a whole host
+                             (maintenance only) */
     union {
         struct {
             const struct xha_policy *policy; /* copied */
             const struct xha_record *record; /* RECALL only */
             char name[XHA_NAME_MAX];
-        } protect;              /* PROTECT, RECALL */
+        } protect; /* PROTECT, RECALL */
         struct {
             enum xha_order_type type;
             uint64_t checkpoint; /* RESTORE: its number, 0: newest good */
@@ -252,13 +264,15 @@ struct xha_event {
     } u;
 };
 
-/* ---- plans: what to do ------------------------------------------------------------------------------------- */
+/* ---- plans: what to do
+ * ------------------------------------------------------------------------------------- */
 
 enum xha_action_type {
     XHA_ACT_NONE,
-    XHA_ACT_PERSIST,    /* store this domain's record durably before any later action of the plan (intent before deed) */
-    XHA_ACT_FORGET,     /* delete what is stored of it */
-    XHA_ACT_NOTE,       /* for the history: the domain went from one state to another, and why */
+    XHA_ACT_PERSIST, /* store this domain's record durably before any later action of the plan (intent before
+                        deed) */
+    XHA_ACT_FORGET,  /* delete what is stored of it */
+    XHA_ACT_NOTE,    /* for the history: the domain went from one state to another, and why */
     XHA_ACT_ALARM,
     /* deeds; each ends in one DONE event with its id */
     XHA_ACT_START,      /* create and unpause; refuse when the UUID is there already */
@@ -269,17 +283,17 @@ enum xha_action_type {
     XHA_ACT_RESUME,     /* let a domain go on that a dead worker left suspended or paused */
     XHA_ACT_SCHED,      /* apply weight, cap, affinity, pool */
     /* questions; answered by events of their own */
-    XHA_ACT_PROBE,      /* read vCPU time and I/O counters now: PROBED */
-    XHA_ACT_LOOK,       /* list the domains now: SEEN for each, then ROUND */
+    XHA_ACT_PROBE, /* read vCPU time and I/O counters now: PROBED */
+    XHA_ACT_LOOK,  /* list the domains now: SEEN for each, then ROUND */
     XHA_ACT_N_
 };
 
 enum xha_state {
-    XHA_ST_DEFINED,     /* known, never asked to run */
-    XHA_ST_QUEUED,      /* is to run: waits for its tier, its turn, its backoff */
-    XHA_ST_CLEARING,    /* what remains of it is being destroyed */
-    XHA_ST_STARTING,    /* create or restore under way */
-    XHA_ST_BOOTING,     /* runs, not yet ready */
+    XHA_ST_DEFINED,  /* known, never asked to run */
+    XHA_ST_QUEUED,   /* is to run: waits for its tier, its turn, its backoff */
+    XHA_ST_CLEARING, /* what remains of it is being destroyed */
+    XHA_ST_STARTING, /* create or restore under way */
+    XHA_ST_BOOTING,  /* runs, not yet ready */
     XHA_ST_RUNNING,
     XHA_ST_SUSPECT,     /* beat late: being probed */
     XHA_ST_PAUSED,      /* by somebody, or suspended by another toolstack's save: left alone */
@@ -309,54 +323,48 @@ enum xha_cause {
     XHA_CAUSE_NONE,
     XHA_CAUSE_PROTECTED,
     XHA_CAUSE_AUTOSTART,
-    XHA_CAUSE_OPERATOR,         /* an operator's order */
-    XHA_CAUSE_ADOPTED,          /* found running */
-    XHA_CAUSE_TURN,             /* its turn in the queue */
-    XHA_CAUSE_TIER_WAIT,        /* a lower tier is not ready */
+    XHA_CAUSE_OPERATOR, /* an operator's order */
+    XHA_CAUSE_ADOPTED,  /* found running */
+    XHA_CAUSE_TURN,     /* its turn in the queue */
     XHA_CAUSE_BACKOFF,
-    XHA_CAUSE_FAILURE,          /* detail: enum xha_failure */
+    XHA_CAUSE_FAILURE, /* detail: enum xha_failure */
     XHA_CAUSE_BEAT_LATE,
-    XHA_CAUSE_BEAT_FIRST,       /* first beat: ready */
-    XHA_CAUSE_BEAT_BACK,        /* beats again */
-    XHA_CAUSE_IO_ALIVE,         /* no beat, but disk or network moves */
-    XHA_CAUSE_HOST_ILL,         /* many beats late at once, xenstore or dom0 ill */
+    XHA_CAUSE_BEAT_FIRST, /* first beat: ready */
+    XHA_CAUSE_BEAT_BACK,  /* beats again */
+    XHA_CAUSE_IO_ALIVE,   /* no beat, but disk or network moves */
+    XHA_CAUSE_HOST_ILL,   /* many beats late at once, xenstore or dom0 ill */
     XHA_CAUSE_HOST_WELL,
     XHA_CAUSE_PAUSED,
     XHA_CAUSE_UNPAUSED,
-    XHA_CAUSE_WORKER_OK,
-    XHA_CAUSE_WORKER_REFUSED,   /* detail: enum xha_refusal */
-    XHA_CAUSE_WORKER_UNKNOWN,
-    XHA_CAUSE_WORKER_SLOW,
-    XHA_CAUSE_LIMIT,            /* restart limit reached */
-    XHA_CAUSE_REPLACED,         /* same UUID, another domid: rebooted by another toolstack */
-    XHA_CAUSE_DUPLICATE,        /* the UUID runs twice */
-    XHA_CAUSE_CORRUPT,          /* corrupt checkpoints skipped; detail: how many */
-    XHA_CAUSE_NO_CHECKPOINT,    /* none good: cold start */
-    XHA_CAUSE_RESTORE_USELESS,  /* restored twice without getting ready: cold start */
-    XHA_CAUSE_NOT_READY,        /* ready_cap passed: the tiers above go on without it */
+    XHA_CAUSE_WORKER_OK,       /* detail: enum xha_action_type */
+    XHA_CAUSE_WORKER_REFUSED,  /* detail: enum xha_action_type, enum xha_refusal << 8 */
+    XHA_CAUSE_WORKER_UNKNOWN,  /* detail: enum xha_action_type */
+    XHA_CAUSE_WORKER_SLOW,     /* detail: enum xha_action_type */
+    XHA_CAUSE_LIMIT,           /* restart limit reached */
+    XHA_CAUSE_REPLACED,        /* same UUID, another domid: rebooted by another toolstack */
+    XHA_CAUSE_DUPLICATE,       /* the UUID runs twice */
+    XHA_CAUSE_CORRUPT,         /* corrupt checkpoints skipped; detail: how many */
+    XHA_CAUSE_NO_CHECKPOINT,   /* none good: cold start */
+    XHA_CAUSE_RESTORE_USELESS, /* restored twice without getting ready: cold start */
+    XHA_CAUSE_NOT_READY,       /* ready_cap passed: the tiers above go on without it */
     XHA_CAUSE_STOP_TIMEOUT,
-    XHA_CAUSE_LOOKED,           /* the listing settled it */
+    XHA_CAUSE_LOOKED, /* the listing settled it */
     XHA_CAUSE_XHAD_RESTART,
     XHA_CAUSE_UNPROTECTED,
-    XHA_CAUSE_NO_ROUNDS,        /* observation has stopped */
-    XHA_CAUSE_NO_AGENT,         /* runs, but has never beaten */
+    XHA_CAUSE_NO_ROUNDS, /* observation has stopped */
+    XHA_CAUSE_NO_AGENT,  /* runs, but has never beaten */
     XHA_CAUSE_N_
 };
 
-enum xha_severity {
-    XHA_SEV_INFO,
-    XHA_SEV_WARNING,
-    XHA_SEV_CRITICAL,
-    XHA_SEV_N_
-};
+enum xha_severity { XHA_SEV_INFO, XHA_SEV_WARNING, XHA_SEV_CRITICAL, XHA_SEV_N_ };
 
 struct xha_action {
     enum xha_action_type type;
-    uint64_t id;            /* deeds: unique for ever (goes on over restarts); else 0 */
-    uint64_t cause_id;      /* sequence number of the event that led here */
-    uint8_t host;           /* where to do it */
-    struct xha_uuid uuid;   /* all zero: the host itself */
-    uint64_t term;          /* the domain's, after this plan */
+    uint64_t id;          /* deeds: unique for ever (goes on over restarts); else 0 */
+    uint64_t cause_id;    /* sequence number of the event that led here */
+    uint8_t host;         /* where to do it */
+    struct xha_uuid uuid; /* all zero: the host itself */
+    uint64_t term;        /* the domain's, after this plan */
     enum xha_cause cause;
     uint32_t detail;
     union {
@@ -378,8 +386,8 @@ struct xha_action {
 #define XHA_PLAN_MAX 256
 
 /*
- * A plan: actions in the order in which they must be carried out. When the core has more to say than fits, the
- * plan is full and `more` is set: carry it out, then step again with a TICK of the same time.
+ * A plan: actions in the order in which they must be carried out. When the core has more to say than fits,
+ * the plan is full and `more` is set: carry it out, then step again with a TICK of the same time.
  */
 struct xha_plan {
     uint32_t n;
@@ -388,7 +396,8 @@ struct xha_plan {
     struct xha_action action[XHA_PLAN_MAX];
 };
 
-/* ---- the core ---------------------------------------------------------------------------------------------- */
+/* ---- the core
+ * ---------------------------------------------------------------------------------------------- */
 
 struct xha_core;
 
@@ -403,13 +412,14 @@ enum {
     XHA_CORE_E_INVAL = -7,
 };
 
-/* next_id: the first action id and event number to use, above all used before. Caller frees with xha_core_free(). */
+/* next_id: the first action id and event number to use, above all used before. Caller frees with
+ * xha_core_free(). */
 int xha_core_new(const struct xha_settings *settings, uint64_t next_id, struct xha_core **core_r);
 void xha_core_free(struct xha_core *core);
 
 /*
- * Takes one event. Returns 0, or an XHA_CORE_E_* code when the event is refused: then nothing has changed but time.
- * plan_r is overwritten in every case. Time that goes back is taken as the time of the event before.
+ * Takes one event. Returns 0, or an XHA_CORE_E_* code when the event is refused: then nothing has changed but
+ * time. plan_r is overwritten in every case. Time that goes back is taken as the time of the event before.
  */
 int xha_core_step(struct xha_core *core, const struct xha_event *ev, struct xha_plan *plan_r);
 
@@ -422,23 +432,23 @@ int xha_core_record(const struct xha_core *core, const struct xha_uuid *uuid, st
 /* A domain as people see it. */
 struct xha_view {
     struct xha_uuid uuid;
-    const char *name;               /* valid until the next step */
+    const char *name;                /* valid until the next step */
     const struct xha_policy *policy; /* likewise */
     enum xha_state state;
     enum xha_purpose purpose;
-    enum xha_failure failure;       /* being recovered from, or the last one */
-    enum xha_cause cause;           /* of the last transition */
+    enum xha_failure failure; /* being recovered from, or the last one */
+    enum xha_cause cause;     /* of the last transition */
     uint32_t cause_detail;
     uint8_t host;
     int32_t domid;
     uint64_t term;
     bool checkpointing;
-    bool held;                      /* judgement held: host ill */
-    struct xha_time since;          /* in this state since */
-    struct xha_time last_beat;      /* 0: none yet */
+    bool held;                 /* judgement held: host ill */
+    struct xha_time since;     /* in this state since */
+    struct xha_time last_beat; /* 0: none yet */
     uint64_t beat;
-    struct xha_time next_try;       /* QUEUED with backoff: not before; else 0 */
-    uint32_t recoveries;            /* within the restart window */
+    struct xha_time next_try;        /* QUEUED with backoff: not before; else 0 */
+    uint32_t recoveries;             /* within the restart window */
     struct xha_time last_checkpoint; /* 0: none since xhad started */
 };
 
@@ -461,7 +471,8 @@ size_t xha_core_bytes(const struct xha_settings *settings);
 /* Consistency of the tables and indexes; asserts. For the tests, after every step. */
 void xha_core_audit(const struct xha_core *core);
 
-/* ---- words (words.c) -------------------------------------------------------------------------------------- */
+/* ---- words (words.c) --------------------------------------------------------------------------------------
+ */
 
 /* The spelling used in configs, tables, JSON and stories; "?" for a value out of range. */
 const char *xha_state_name(enum xha_state state);

@@ -1,0 +1,219 @@
+/*
+ * words.c - how the core's enums are spelt: in configs, tables, JSON and stories. One table per enum; the
+ * tables are as long as the enums, or it does not compile.
+ */
+#include "internal.h"
+
+#include <stdio.h>
+
+#define WORDS(fn, type, table)                                                                               \
+    const char *fn(type value)                                                                               \
+    {                                                                                                        \
+        return (size_t)value < sizeof table / sizeof table[0] && table[value] ? table[value] : "?";          \
+    }
+
+static const char *const states[XHA_ST_N_] = {
+    [XHA_ST_DEFINED] = "defined",   [XHA_ST_QUEUED] = "queued",   [XHA_ST_CLEARING] = "clearing",
+    [XHA_ST_STARTING] = "starting", [XHA_ST_BOOTING] = "booting", [XHA_ST_RUNNING] = "running",
+    [XHA_ST_SUSPECT] = "suspect",   [XHA_ST_PAUSED] = "paused",   [XHA_ST_STOPPING] = "stopping",
+    [XHA_ST_VANISHED] = "vanished", [XHA_ST_UNSURE] = "unsure",   [XHA_ST_STOPPED] = "stopped",
+    [XHA_ST_FAILED] = "failed",     [XHA_ST_ERROR] = "error",     [XHA_ST_MAINTENANCE] = "maintenance",
+};
+WORDS(xha_state_name, enum xha_state, states)
+
+static const char *const purposes[XHA_FOR_N_] = {
+    [XHA_FOR_NOTHING] = "none",  [XHA_FOR_START] = "start", [XHA_FOR_RECOVERY] = "recovery",
+    [XHA_FOR_REBOOT] = "reboot", [XHA_FOR_STOP] = "stop",   [XHA_FOR_RESTORE] = "restore",
+};
+WORDS(xha_purpose_name, enum xha_purpose, purposes)
+
+static const char *const failures[XHA_FAIL_N_] = {
+    [XHA_FAIL_NONE] = "none",          [XHA_FAIL_CRASH] = "crash",
+    [XHA_FAIL_WATCHDOG] = "watchdog",  [XHA_FAIL_HEARTBEAT] = "heartbeat-lost",
+    [XHA_FAIL_HANG] = "hang",          [XHA_FAIL_POWEROFF] = "poweroff",
+    [XHA_FAIL_REBOOT] = "reboot",      [XHA_FAIL_DESTROYED] = "destroyed",
+    [XHA_FAIL_START] = "start-failed",
+};
+WORDS(xha_failure_name, enum xha_failure, failures)
+
+static const char *const reactions[XHA_REACT_N_] = {
+    [XHA_REACT_RESPECT] = "respect",
+    [XHA_REACT_ALARM] = "alarm",
+    [XHA_REACT_RECOVER] = "recover",
+    [XHA_REACT_STOP] = "stop",
+};
+WORDS(xha_reaction_name, enum xha_reaction, reactions)
+
+static const char *const protections[XHA_PROT_N_] = {
+    [XHA_PROT_MONITOR] = "monitor",
+    [XHA_PROT_RESTART] = "restart",
+    [XHA_PROT_CHECKPOINT] = "checkpoint",
+};
+WORDS(xha_protection_name, enum xha_protection, protections)
+
+static const char *const heartbeats[XHA_BEAT_N_] = { [XHA_BEAT_AGENT] = "agent", [XHA_BEAT_NONE] = "none" };
+WORDS(xha_heartbeat_name, enum xha_heartbeat, heartbeats)
+
+static const char *const orders[XHA_ORDER_N_] = {
+    [XHA_ORDER_PRIORITY] = "priority", [XHA_ORDER_FCFS] = "fcfs", [XHA_ORDER_SJF] = "sjf",
+    [XHA_ORDER_SRTF] = "srtf",         [XHA_ORDER_RR] = "rr",
+};
+WORDS(xha_order_name, enum xha_order, orders)
+
+static const char *const dos[XHA_DO_N_] = {
+    [XHA_DO_START] = "start",
+    [XHA_DO_STOP] = "stop",
+    [XHA_DO_RESTART] = "restart",
+    [XHA_DO_CHECKPOINT] = "checkpoint",
+    [XHA_DO_RESTORE] = "restore",
+    [XHA_DO_MAINTENANCE_ON] = "maintenance-on",
+    [XHA_DO_MAINTENANCE_OFF] = "maintenance-off",
+    [XHA_DO_SCHED] = "sched",
+};
+WORDS(xha_do_name, enum xha_order_type, dos)
+
+static const char *const actions[XHA_ACT_N_] = {
+    [XHA_ACT_NONE] = "none",         [XHA_ACT_PERSIST] = "persist",
+    [XHA_ACT_FORGET] = "forget",     [XHA_ACT_NOTE] = "note",
+    [XHA_ACT_ALARM] = "alarm",       [XHA_ACT_START] = "start",
+    [XHA_ACT_RESTORE] = "restore",   [XHA_ACT_DESTROY] = "destroy",
+    [XHA_ACT_SHUTDOWN] = "shutdown", [XHA_ACT_CHECKPOINT] = "checkpoint",
+    [XHA_ACT_RESUME] = "resume",     [XHA_ACT_SCHED] = "sched",
+    [XHA_ACT_PROBE] = "probe",       [XHA_ACT_LOOK] = "look",
+};
+WORDS(xha_action_name, enum xha_action_type, actions)
+
+static const char *const results[XHA_RESULT_N_] = {
+    [XHA_OK] = "ok",
+    [XHA_REFUSED] = "refused",
+    [XHA_UNKNOWN] = "unknown",
+};
+WORDS(xha_result_name, enum xha_result, results)
+
+static const char *const refusals[XHA_REFUSAL_N_] = {
+    [XHA_REFUSAL_OTHER] = "other",
+    [XHA_REFUSAL_NO_CHECKPOINT] = "no-checkpoint",
+    [XHA_REFUSAL_RUNS_ALREADY] = "runs-already",
+    [XHA_REFUSAL_NO_MEMORY] = "no-memory",
+    [XHA_REFUSAL_UNSUPPORTED] = "unsupported",
+};
+WORDS(xha_refusal_name, enum xha_refusal, refusals)
+
+static const char *const severities[XHA_SEV_N_] = {
+    [XHA_SEV_INFO] = "info",
+    [XHA_SEV_WARNING] = "warning",
+    [XHA_SEV_CRITICAL] = "critical",
+};
+WORDS(xha_severity_name, enum xha_severity, severities)
+
+/* The name for machines, and the line for people; %s is the detail spelt out, %u the detail as a number. */
+static const struct {
+    const char *name, *text;
+    enum { PLAIN, NUMBER, FAILURE, ACTION, REFUSAL } detail;
+} causes[XHA_CAUSE_N_] = {
+    [XHA_CAUSE_NONE] = { "none", "no reason known", PLAIN },
+    [XHA_CAUSE_PROTECTED] = { "protected", "came under protection", PLAIN },
+    [XHA_CAUSE_AUTOSTART] = { "autostart", "is to start with the host", PLAIN },
+    [XHA_CAUSE_OPERATOR] = { "operator", "an operator asked for it", PLAIN },
+    [XHA_CAUSE_ADOPTED] = { "adopted", "found running, adopted", PLAIN },
+    [XHA_CAUSE_TURN] = { "turn", "its turn has come", PLAIN },
+    [XHA_CAUSE_BACKOFF] = { "backoff", "waited before trying again", PLAIN },
+    [XHA_CAUSE_FAILURE] = { "failure", "failure: %s", FAILURE },
+    [XHA_CAUSE_BEAT_LATE] = { "beat-late", "heartbeat is late", PLAIN },
+    [XHA_CAUSE_BEAT_FIRST] = { "beat-first", "first heartbeat: ready", PLAIN },
+    [XHA_CAUSE_BEAT_BACK] = { "beat-back", "heartbeat is back", PLAIN },
+    [XHA_CAUSE_IO_ALIVE] = { "io-alive", "no heartbeat, but its disk or network moves", PLAIN },
+    [XHA_CAUSE_HOST_ILL] = { "host-ill", "host looks ill, judgement held; late heartbeats: %u", NUMBER },
+    [XHA_CAUSE_HOST_WELL] = { "host-well", "host looks well again, judging; late heartbeats: %u", NUMBER },
+    [XHA_CAUSE_PAUSED] = { "paused", "paused or suspended by somebody: left alone", PLAIN },
+    [XHA_CAUSE_UNPAUSED] = { "unpaused", "runs again after a pause", PLAIN },
+    [XHA_CAUSE_WORKER_OK] = { "worker-ok", "%s is done", ACTION },
+    [XHA_CAUSE_WORKER_REFUSED] = { "worker-refused", "%s", REFUSAL },
+    [XHA_CAUSE_WORKER_UNKNOWN] = { "worker-unknown", "%s ended, and nobody knows how: looking", ACTION },
+    [XHA_CAUSE_WORKER_SLOW] = { "worker-slow", "%s is long overdue and cannot be ended", ACTION },
+    [XHA_CAUSE_LIMIT] = { "limit", "restart limit reached, given up; last failure: %s", FAILURE },
+    [XHA_CAUSE_REPLACED] = { "replaced", "runs under a new domid: restarted by somebody else", PLAIN },
+    [XHA_CAUSE_DUPLICATE] = { "duplicate", "runs twice, also as domid %u: end one of them, then say start",
+                              NUMBER },
+    [XHA_CAUSE_CORRUPT] = { "corrupt", "corrupt checkpoints passed over: %u", NUMBER },
+    [XHA_CAUSE_NO_CHECKPOINT] = { "no-checkpoint", "no good checkpoint: starting from its disk", PLAIN },
+    [XHA_CAUSE_RESTORE_USELESS] = { "restore-useless",
+                                    "did not get well from %u restores: starting from its disk", NUMBER },
+    [XHA_CAUSE_NOT_READY] = { "not-ready", "not ready in time: the tiers above tier %u go on without it",
+                              NUMBER },
+    [XHA_CAUSE_STOP_TIMEOUT] = { "stop-timeout", "did not shut down in time: destroying it", PLAIN },
+    [XHA_CAUSE_LOOKED] = { "looked", "so the listing of domains says", PLAIN },
+    [XHA_CAUSE_XHAD_RESTART] = { "xhad-restart", "xhad came up", PLAIN },
+    [XHA_CAUSE_UNPROTECTED] = { "unprotected", "no longer protected", PLAIN },
+    [XHA_CAUSE_NO_ROUNDS] = { "no-rounds", "observation of the domains has stopped: nothing is judged",
+                              PLAIN },
+    [XHA_CAUSE_NO_AGENT] = { "no-agent", "runs, but has never sent a heartbeat: is the agent installed?",
+                             PLAIN },
+};
+
+const char *xha_cause_name(enum xha_cause cause)
+{
+    return (unsigned)cause < XHA_CAUSE_N_ ? causes[cause].name : "?";
+}
+
+const char *xha_cause_text(enum xha_cause cause, uint32_t detail, char *buf, size_t len)
+{
+    char refusal[80];
+    const char *what = "";
+
+    if ((unsigned)cause >= XHA_CAUSE_N_) {
+        snprintf(buf, len, "?");
+        return buf;
+    }
+    switch (causes[cause].detail) {
+    case PLAIN:
+        snprintf(buf, len, "%s", causes[cause].text);
+        return buf;
+    case FAILURE:
+        what = xha_failure_name(detail);
+        break;
+    case ACTION:
+        what = xha_action_name(detail & 0xff);
+        break;
+    case REFUSAL:
+        snprintf(refusal, sizeof refusal, "%s was refused: %s", xha_action_name(detail & 0xff),
+                 xha_refusal_name(detail >> 8 & 0xff));
+        snprintf(buf, len, "%s", refusal);
+        return buf;
+    case NUMBER:
+        break;
+    }
+    /* The table's own formats, one argument each. */
+    if (causes[cause].detail == NUMBER) {
+        const char *at = strstr(causes[cause].text, "%u");
+        snprintf(buf, len, "%.*s%u%s", (int)(at - causes[cause].text), causes[cause].text, detail, at + 2);
+    } else {
+        const char *at = strstr(causes[cause].text, "%s");
+        snprintf(buf, len, "%.*s%s%s", (int)(at - causes[cause].text), causes[cause].text, what, at + 2);
+    }
+    return buf;
+}
+
+const char *xha_core_error_text(int rc)
+{
+    switch (rc) {
+    case XHA_CORE_OK:
+        return "ok";
+    case XHA_CORE_E_NOMEM:
+        return "out of memory";
+    case XHA_CORE_E_FULL:
+        return "too many protected domains: raise max_domains and restart xhad";
+    case XHA_CORE_E_NODOMAIN:
+        return "no such protected domain";
+    case XHA_CORE_E_STATE:
+        return "this makes no sense in the domain's present state";
+    case XHA_CORE_E_BUSY:
+        return "something else is under way with the domain: wait for it to end";
+    case XHA_CORE_E_POLICY:
+        return "its policy does not allow this (protection = \"monitor\")";
+    case XHA_CORE_E_INVAL:
+        return "invalid request";
+    default:
+        return "?";
+    }
+}
