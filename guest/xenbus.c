@@ -248,7 +248,7 @@ static int request(struct xha_guest_xenbus *bus, uint32_t type, const char *firs
 int xha_guest_xenbus_write(struct xha_guest_xenbus *bus, const char *key, const char *value)
 {
     char reply[XHA_GUEST_XS_PAYLOAD_MAX];
-    size_t len;
+    size_t len = 0;
 
     return request(bus, XHA_GUEST_XS_WRITE, key, value, strlen(value), reply, &len);
 }
@@ -256,7 +256,7 @@ int xha_guest_xenbus_write(struct xha_guest_xenbus *bus, const char *key, const 
 int xha_guest_xenbus_read(struct xha_guest_xenbus *bus, const char *key, char *value_r, size_t *len_r)
 {
     char reply[XHA_GUEST_XS_PAYLOAD_MAX];
-    size_t len;
+    size_t len = 0;
     int rc = request(bus, XHA_GUEST_XS_READ, key, "", 0, reply, &len);
 
     if (rc)
@@ -276,7 +276,7 @@ int xha_guest_xenbus_watch(struct xha_guest_xenbus *bus, const char *key)
 {
     static const char token[] = "xha"; /* sent with its NUL, like the path */
     char reply[XHA_GUEST_XS_PAYLOAD_MAX];
-    size_t len;
+    size_t len = 0;
 
     return request(bus, XHA_GUEST_XS_WATCH, key, token, sizeof(token), reply, &len);
 }

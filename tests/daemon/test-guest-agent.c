@@ -27,12 +27,14 @@
 #define PATIENCE_MS 20000 /* for what must happen */
 #define A_LOOK_MS   350   /* for what must not: three beats and more */
 
+static const char *agent; /* the program under test */
+
 struct world {
     char dir[64], socket[80], file[80];
     const char *first_count; /* what data/heartbeat held before the agent came, or NULL */
     const char *refuse_once; /* error name for the next write of the counter */
     int listener, bus;
-    pid_t agent;
+    pid_t pid; /* the running agent */
 };
 
 struct written {
@@ -69,9 +71,9 @@ static int tear_down(void **state)
 {
     struct world *w = *state;
 
-    if (w->agent) {
-        kill(w->agent, SIGKILL);
-        waitpid(w->agent, NULL, 0);
+    if (w->pid) {
+        kill(w->pid, SIGKILL);
+        waitpid(w->pid, NULL, 0);
     }
     close(w->listener);
     if (w->bus >= 0)
@@ -86,7 +88,7 @@ static int tear_down(void **state)
 /* Runs the agent with a beat of 0.1 s, the test's xenbus, and the given words, up to a NULL. */
 static void run(struct world *w, ...)
 {
-    const char *argv[32] = { getenv("XHA_GUEST"), "-i", "0.1", "-x", w->socket };
+    const char *argv[32] = { agent, "-i", "0.1", "-x", w->socket };
     const char *wrap = getenv("XHA_WRAP"), *arg;
     char words[512];
     int argc = 5;
@@ -96,8 +98,8 @@ static void run(struct world *w, ...)
     while ((arg = va_arg(ap, const char *)))
         argv[argc++] = arg;
     va_end(ap);
-    w->agent = fork();
-    if (w->agent)
+    w->pid = fork();
+    if (w->pid)
         return;
     if (wrap && *wrap) { /* valgrind and its options come before the program */
         const char *full[64];
@@ -109,7 +111,7 @@ static void run(struct world *w, ...)
         memcpy(full + n, argv, sizeof(argv));
         execvp(full[0], (char **)full);
     } else {
-        execv(argv[0], (char **)argv);
+        execv(agent, (char **)argv);
     }
     _exit(126);
 }
@@ -239,15 +241,15 @@ static void expect_end(struct world *w, int code)
 {
     int status;
 
-    assert_int_equal(waitpid(w->agent, &status, 0), w->agent);
-    w->agent = 0;
+    assert_int_equal(waitpid(w->pid, &status, 0), w->pid);
+    w->pid = 0;
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), code);
 }
 
 static void stop(struct world *w)
 {
-    kill(w->agent, SIGTERM);
+    kill(w->pid, SIGTERM);
     beats_until_health(w, "stopped");
     expect_end(w, 0);
 }
@@ -401,7 +403,7 @@ static void test_restored_guest_introduces_itself_again(void **state)
     expect_introduction(w, "ok");
     expect(w, "data/heartbeat", "1");
     say(w, XS_WATCH_EVENT, 0, "domid\0xha", 10); /* the kernel registered its watches again */
-    for (struct written it = next_write(w); strcmp(it.key, "data/agent"); it = next_write(w))
+    for (struct written it = next_write(w); strcmp(it.key, "data/agent") != 0; it = next_write(w))
         assert_true(++beats <= 2);
     expect(w, "data/heartbeat-interval", "100");
     expect(w, "data/health", "ok");
@@ -441,9 +443,9 @@ static void test_watchdog_stays_armed_when_the_agent_dies(void **state)
     meet(w);
     expect_introduction(w, "ok");
     next_write(w);
-    kill(w->agent, SIGKILL);
-    waitpid(w->agent, NULL, 0);
-    w->agent = 0;
+    kill(w->pid, SIGKILL);
+    waitpid(w->pid, NULL, 0);
+    w->pid = 0;
     assert_true(read(fd, pets, sizeof(pets) - 1) > 0);
     assert_null(strchr(pets, 'V'));
     close(fd);
@@ -479,7 +481,7 @@ static void test_service_manager_hears_ready_after_the_first_word(void **state)
     assert_true(readable(notify, PATIENCE_MS));
     assert_true(read(notify, text, sizeof(text) - 1) > 0);
     assert_string_equal(text, "READY=1");
-    kill(w->agent, SIGTERM);
+    kill(w->pid, SIGTERM);
     beats_until_health(w, "stopped");
     expect_end(w, 0);
     memset(text, 0, sizeof(text));
@@ -544,7 +546,8 @@ int main(void)
         TEST(test_no_xenbus_no_agent),
     };
 
-    if (!getenv("XHA_GUEST")) {
+    agent = getenv("XHA_GUEST");
+    if (!agent) {
         fputs("XHA_GUEST must name the agent under test\n", stderr);
         return 1;
     }
