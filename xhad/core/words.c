@@ -106,7 +106,7 @@ static const char *const severities[XHA_SEV_N_] = {
 };
 WORDS(xha_severity_name, enum xha_severity, severities)
 
-/* The name for machines, and the line for people; %s is the detail spelt out, %u the detail as a number. */
+/* The name for machines, and the line for people; a % stands for the detail. */
 static const struct {
     const char *name, *text;
     enum { PLAIN, NUMBER, FAILURE, ACTION, REFUSAL } detail;
@@ -118,28 +118,28 @@ static const struct {
     [XHA_CAUSE_ADOPTED] = { "adopted", "found running, adopted", PLAIN },
     [XHA_CAUSE_TURN] = { "turn", "its turn has come", PLAIN },
     [XHA_CAUSE_BACKOFF] = { "backoff", "waited before trying again", PLAIN },
-    [XHA_CAUSE_FAILURE] = { "failure", "failure: %s", FAILURE },
+    [XHA_CAUSE_FAILURE] = { "failure", "failure: %", FAILURE },
     [XHA_CAUSE_BEAT_LATE] = { "beat-late", "heartbeat is late", PLAIN },
     [XHA_CAUSE_BEAT_FIRST] = { "beat-first", "first heartbeat: ready", PLAIN },
     [XHA_CAUSE_BEAT_BACK] = { "beat-back", "heartbeat is back", PLAIN },
     [XHA_CAUSE_IO_ALIVE] = { "io-alive", "no heartbeat, but its disk or network moves", PLAIN },
-    [XHA_CAUSE_HOST_ILL] = { "host-ill", "host looks ill, judgement held; late heartbeats: %u", NUMBER },
-    [XHA_CAUSE_HOST_WELL] = { "host-well", "host looks well again, judging; late heartbeats: %u", NUMBER },
+    [XHA_CAUSE_HOST_ILL] = { "host-ill", "host looks ill, judgement held; late heartbeats: %", NUMBER },
+    [XHA_CAUSE_HOST_WELL] = { "host-well", "host looks well again, judging; late heartbeats: %", NUMBER },
     [XHA_CAUSE_PAUSED] = { "paused", "paused or suspended by somebody: left alone", PLAIN },
     [XHA_CAUSE_UNPAUSED] = { "unpaused", "runs again after a pause", PLAIN },
-    [XHA_CAUSE_WORKER_OK] = { "worker-ok", "%s is done", ACTION },
-    [XHA_CAUSE_WORKER_REFUSED] = { "worker-refused", "%s", REFUSAL },
-    [XHA_CAUSE_WORKER_UNKNOWN] = { "worker-unknown", "%s ended, and nobody knows how: looking", ACTION },
-    [XHA_CAUSE_WORKER_SLOW] = { "worker-slow", "%s is long overdue and cannot be ended", ACTION },
-    [XHA_CAUSE_LIMIT] = { "limit", "restart limit reached, given up; last failure: %s", FAILURE },
+    [XHA_CAUSE_WORKER_OK] = { "worker-ok", "% is done", ACTION },
+    [XHA_CAUSE_WORKER_REFUSED] = { "worker-refused", "%", REFUSAL },
+    [XHA_CAUSE_WORKER_UNKNOWN] = { "worker-unknown", "% ended, and nobody knows how: looking", ACTION },
+    [XHA_CAUSE_WORKER_SLOW] = { "worker-slow", "% is long overdue and cannot be ended", ACTION },
+    [XHA_CAUSE_LIMIT] = { "limit", "restart limit reached, given up; last failure: %", FAILURE },
     [XHA_CAUSE_REPLACED] = { "replaced", "runs under a new domid: restarted by somebody else", PLAIN },
-    [XHA_CAUSE_DUPLICATE] = { "duplicate", "runs twice, also as domid %u: end one of them, then say start",
+    [XHA_CAUSE_DUPLICATE] = { "duplicate", "runs twice, also as domid %: end one of them, then say start",
                               NUMBER },
-    [XHA_CAUSE_CORRUPT] = { "corrupt", "corrupt checkpoints passed over: %u", NUMBER },
+    [XHA_CAUSE_CORRUPT] = { "corrupt", "corrupt checkpoints passed over: %", NUMBER },
     [XHA_CAUSE_NO_CHECKPOINT] = { "no-checkpoint", "no good checkpoint: starting from its disk", PLAIN },
     [XHA_CAUSE_RESTORE_USELESS] = { "restore-useless",
-                                    "did not get well from %u restores: starting from its disk", NUMBER },
-    [XHA_CAUSE_NOT_READY] = { "not-ready", "not ready in time: the tiers above tier %u go on without it",
+                                    "did not get well from % restores: starting from its disk", NUMBER },
+    [XHA_CAUSE_NOT_READY] = { "not-ready", "not ready in time: the tiers above tier % go on without it",
                               NUMBER },
     [XHA_CAUSE_STOP_TIMEOUT] = { "stop-timeout", "did not shut down in time: destroying it", PLAIN },
     [XHA_CAUSE_LOOKED] = { "looked", "so the listing of domains says", PLAIN },
@@ -156,40 +156,35 @@ const char *xha_cause_name(enum xha_cause cause)
     return (unsigned)cause < XHA_CAUSE_N_ ? causes[cause].name : "?";
 }
 
-const char *xha_cause_text(enum xha_cause cause, uint32_t detail, char *buf, size_t len)
+static void detail_text(enum xha_cause cause, uint32_t detail, char *buf, size_t len)
 {
-    char refusal[80];
-    const char *what = "";
-
-    if ((unsigned)cause >= XHA_CAUSE_N_) {
-        snprintf(buf, len, "?");
-        return buf;
-    }
     switch (causes[cause].detail) {
-    case PLAIN:
-        snprintf(buf, len, "%s", causes[cause].text);
-        return buf;
     case FAILURE:
-        what = xha_failure_name(detail);
+        snprintf(buf, len, "%s", xha_failure_name(detail));
         break;
     case ACTION:
-        what = xha_action_name(detail & 0xff);
+        snprintf(buf, len, "%s", xha_action_name(detail));
         break;
     case REFUSAL:
-        snprintf(refusal, sizeof refusal, "%s was refused: %s", xha_action_name(detail & 0xff),
-                 xha_refusal_name(detail >> 8 & 0xff));
-        snprintf(buf, len, "%s", refusal);
-        return buf;
-    case NUMBER:
+        snprintf(buf, len, "%s was refused: %s", xha_action_name(detail & 0xff),
+                 xha_refusal_name(detail >> 8));
         break;
+    default:
+        snprintf(buf, len, "%u", detail);
     }
-    /* The table's own formats, one argument each. */
-    if (causes[cause].detail == NUMBER) {
-        const char *at = strstr(causes[cause].text, "%u");
-        snprintf(buf, len, "%.*s%u%s", (int)(at - causes[cause].text), causes[cause].text, detail, at + 2);
+}
+
+const char *xha_cause_text(enum xha_cause cause, uint32_t detail, char *buf, size_t len)
+{
+    const char *text = (unsigned)cause < XHA_CAUSE_N_ ? causes[cause].text : "?";
+    const char *at = strchr(text, '%');
+    char what[64];
+
+    if (!at) {
+        snprintf(buf, len, "%s", text);
     } else {
-        const char *at = strstr(causes[cause].text, "%s");
-        snprintf(buf, len, "%.*s%s%s", (int)(at - causes[cause].text), causes[cause].text, what, at + 2);
+        detail_text(cause, detail, what, sizeof what);
+        snprintf(buf, len, "%.*s%s%s", (int)(at - text), text, what, at + 1);
     }
     return buf;
 }
