@@ -270,23 +270,29 @@ static void read_value(struct parse *p, const struct xha_param *param, const con
     }
 }
 
+/* Edits between the unknown name and a known one; limit + 1: another word. */
+static unsigned nearness(const char *name, const char *known, unsigned limit)
+{
+    const char *dot = strchr(known, '.');
+    char group[32];
+
+    if (!dot || strchr(name, '.'))
+        return xha_text_distance(name, known, limit);
+    /* a parameter written outside of its group, or the group misspelt */
+    snprintf(group, sizeof(group), "%.*s", (int)(dot - known), known);
+    return !strcmp(name, dot + 1) ? 0 : xha_text_distance(name, group, limit);
+}
+
 static void unknown(struct parse *p, const char *name, int line)
 {
-    const char *nearest = NULL;
-    unsigned best = 4; /* more edits than this are another word */
+    const char *dot = strchr(name, '.'), *nearest = NULL;
+    unsigned best = (unsigned)strlen(dot ? dot + 1 : name) / 4 + 1; /* more edits than that: no guess */
 
     for (size_t i = 0; i < p->table->n; i++) {
-        const char *known = p->table->row[i].name, *dot = strchr(known, '.');
-        char group[32];
-        unsigned distance = xha_text_distance(name, known, best);
+        const char *known = p->table->row[i].name;
+        unsigned distance = nearness(name, known, best);
 
-        if (dot && !strchr(name, '.')) {
-            /* a group misspelt, or a parameter written outside of its group */
-            snprintf(group, sizeof(group), "%.*s", (int)(dot - known), known);
-            if (!strcmp(name, dot + 1) || xha_text_distance(name, group, 2) <= 2)
-                distance = 0;
-        }
-        if (distance < best) {
+        if (distance < best || (distance == best && !nearest)) {
             best = distance;
             nearest = known;
         }

@@ -241,12 +241,15 @@ static void check_checkpoint(struct check *c)
         bad(c, "disks", "disks = \"unsafe\" and snapshot_command: give one of them, not both");
     if (c->spec->policy.protection == XHA_PROT_CHECKPOINT)
         return;
-    if (xha_params_defaults(&xha_domain_params, &usual, &origin))
+    if (xha_params_defaults(&xha_domain_params, &usual, &origin)) {
         c->rc = XHA_CONF_E_NOMEM;
-    for (size_t i = 0; !c->rc && i < xha_domain_params.n; i++) {
+        goto out;
+    }
+    for (size_t i = 0; i < xha_domain_params.n; i++) {
         if (!strncmp(rows[i].name, "checkpoint.", 11) && !xha_param_equal(&rows[i], c->spec, &usual))
             bad(c, rows[i].name, "%s has no effect: it needs protection = \"checkpoint\"", rows[i].name);
     }
+out:
     xha_params_clear(&xha_domain_params, &usual);
 }
 
