@@ -38,7 +38,7 @@ lint_format() {
         clang-format "$f" | diff "$f" - | head -n 6
         r=1
     done < <(all_c)
-    return $r
+    return "$r"
 }
 
 lint_cppcheck() {
