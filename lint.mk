@@ -12,7 +12,8 @@ check-asan:
 	$(MKDIR_P) _asan
 	test -f _asan/config.status || (cd _asan && \
 	    $(abs_top_srcdir)/configure --enable-sanitizers --enable-werror CC='$(CC)' >configure.log)
-	ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	ASAN_OPTIONS=detect_leaks=1 LSAN_OPTIONS=suppressions=$(abs_top_srcdir)/tests/lsan.supp:print_suppressions=0 \
+	    UBSAN_OPTIONS=print_stacktrace=1 \
 	    $(MAKE) -C _asan -k check
 	@if test -n '$(KEEP)'; then :; else rm -rf _asan; fi
 
