@@ -4,7 +4,7 @@
  * Only the xl program can read an xl.cfg, so it is asked to: `xl create -n` prints what it would create, as
  * libxl's JSON. That is kept, and the file is not read again.
  */
-#include "xhad/xen/config.h"
+#include "xhad/xen/domain_config.h"
 #include "xhad/xen/run.h"
 #include "xhad/xen/summary.h"
 #include "xhad/xen/work.h"

@@ -2,7 +2,7 @@
  * life.c - the verbs start, destroy, shutdown and resume.
  */
 #include "xhad/xen/bring_up.h"
-#include "xhad/xen/config.h"
+#include "xhad/xen/domain_config.h"
 #include "xhad/xen/work.h"
 
 #include <stdio.h>

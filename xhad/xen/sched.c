@@ -4,7 +4,7 @@
  */
 #include "xhad/xen/sched.h"
 #include "xhad/xen/affinity.h"
-#include "xhad/xen/config.h"
+#include "xhad/xen/domain_config.h"
 
 #include <stdarg.h>
 #include <stdio.h>

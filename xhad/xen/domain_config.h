@@ -1,8 +1,8 @@
 /*
- * config.h - configurations of domains: libxl's JSON, kept from the moment of protection on.
+ * domain_config.h - configurations of domains: libxl's JSON, kept from the moment of protection on.
  */
-#ifndef XHA_XEN_CONFIG_H
-#define XHA_XEN_CONFIG_H
+#ifndef XHA_XEN_DOMAIN_CONFIG_H
+#define XHA_XEN_DOMAIN_CONFIG_H
 
 #include "xhad/xen/work.h"
 

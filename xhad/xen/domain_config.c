@@ -1,7 +1,7 @@
 /*
- * config.c - see config.h.
+ * domain_config.c - see domain_config.h.
  */
-#include "xhad/xen/config.h"
+#include "xhad/xen/domain_config.h"
 #include "xhad/base/cleanup.h"
 #include "xhad/base/file.h"
 
