@@ -113,7 +113,7 @@ host_install() { # TREE HOST
     fi
     w=$(mktemp -d "$LAB_STATE/agent.XXXXXX")
     install -D -m 755 "$agent" "$w/usr/sbin/xha-guest"
-    (cd "$w" && find usr | cpio -o -H newc --quiet -R 0:0 | gzip -1n) |
+    pack_cpio "$w" |
         host_sh -i "$host" "cat /guest/base.img - >/guest/new.img && mv /guest/new.img /guest/initrd.img"
     rm -rf "$w"
 }

@@ -1,11 +1,9 @@
-# Builds what a lab host boots from, all of it from Debian packages by name, and keeps it in the cache.
+# Builds the slow part of what a lab host boots from, all of it from Debian packages by name: dom0's root, Xen, the
+# kernel and its modules. Kept in the cache under base/KEY, where KEY is a hash of all that went in: this
+# file, the names of the packages and their newest versions.
 #
-#   base/KEY/   the dom0 root (squashfs), Xen, the kernel: changes only with the packages
-#   tools/KEY/  labtool, the agent of the hosts, the program of the guests: change with src/
-#   boot/KEY/   the two small initial file systems, dom0's and the guests', made of the above and lib/
-#
-# KEY is a hash of all that went in. Needs no root where mmdebstrap can work without (its unshare mode
-# wants the package uidmap, a line for the user in /etc/subuid, and user namespaces allowed).
+# Needs no root where mmdebstrap can work without (its unshare mode wants the package uidmap, a line for the
+# user in /etc/subuid, and user namespaces allowed).
 # shellcheck shell=bash
 
 LAB_XEN_VERSION=4.17
@@ -113,55 +111,4 @@ image_root() { # WORKDIR
     mksquashfs - "$w/dom0.sqsh" -tar -comp lz4 -noappend -quiet -no-progress <"$w/root.tar" >>"$w/log" 2>&1 ||
         die "mksquashfs failed: see $w/log"
     rm "$w/root.tar"
-}
-
-image_tools() { # sets LAB_TOOLS
-    local key w static=gcc flags=(-std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Wshadow -Wstrict-prototypes)
-    local src=$LAB_DIR/src
-    ! command -v musl-gcc >/dev/null || static=musl-gcc
-    key=$(cat "$LAB_LIB/image.sh" "$src"/* | hash_of)
-    LAB_TOOLS=$LAB_CACHE/tools/$key
-    [ ! -e "$LAB_TOOLS/done" ] || return 0
-    progress "compiling the lab's tools"
-    w=$LAB_TOOLS.$$
-    mkdir -p "$w"
-    gcc "${flags[@]}" -o "$w/labtool" "$src"/{labtool,frame,mux,exec,wire,qmp}.c
-    "$static" -static -s "${flags[@]}" -o "$w/agent" "$src"/{agent,frame}.c
-    "$static" -static -s "${flags[@]}" -o "$w/guest" "$src/guest.c"
-    touch "$w/done"
-    mv -T "$w" "$LAB_TOOLS" 2>/dev/null || rm -rf "$w"
-}
-
-pack_cpio() { # DIR FILE
-    (cd "$1" && find . | LC_ALL=C sort | cpio -o -H newc --quiet -R 0:0 | gzip -1n) >"$2"
-}
-
-image_boot() { # sets LAB_BOOT
-    local key w r
-    image_base
-    image_tools
-    key=$({ echo "$LAB_BASE $LAB_TOOLS"; cat "$LAB_LIB"/dom0/* "$LAB_LIB"/guest/* "$LAB_LIB/image.sh"; } | hash_of)
-    LAB_BOOT=$LAB_CACHE/boot/$key
-    [ ! -e "$LAB_BOOT/done" ] || return 0
-    progress "packing the initial file systems"
-    w=$LAB_BOOT.tmp
-    rm -rf "$w"
-    mkdir -p "$w"/guest/{bin,proc,sys,dev,run,usr/sbin} "$w"/dom0/{bin,proc,sys,dev,mnt,ro,rw,lab/guest}
-    r=$w/guest
-    cp -r "$LAB_BASE/guest/." "$r/"
-    cp "$(command -v busybox)" "$r/bin/busybox"
-    cp "$LAB_TOOLS/guest" "$r/bin/guest"
-    install -m 755 "$LAB_LIB/guest/init" "$r/init"
-    pack_cpio "$r" "$w/guest.img"
-    r=$w/dom0
-    cp -r "$LAB_BASE/early/." "$r/"
-    cp "$(command -v busybox)" "$r/bin/busybox"
-    install -m 755 "$LAB_LIB/dom0/early-init" "$r/init"
-    install -m 755 "$LAB_LIB/dom0/init" "$LAB_LIB/dom0/guest-config" "$LAB_LIB/dom0/vif-lab" "$LAB_TOOLS/agent" "$r/lab/"
-    cp "$w/guest.img" "$r/lab/guest/base.img"
-    pack_cpio "$r" "$w/dom0.img"
-    rm -rf "$w/guest" "$w/dom0"
-    touch "$w/done"
-    rm -rf "$LAB_BOOT"
-    mv "$w" "$LAB_BOOT"
 }

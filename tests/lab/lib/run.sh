@@ -7,6 +7,11 @@ story_header() { # FILE KEY
     sed -n "s/^# $2: *//p" "$1" | head -n 1
 }
 
+# The Xen command lines that a story is to be told under: one for each line "xen:", or the default one.
+story_xens() { # FILE
+    if grep -q '^# xen:' "$1"; then sed -n 's/^# xen: *//p' "$1"; else echo; fi
+}
+
 # What is wrong with a host before a story, or nothing. One command for all: each costs time in there.
 host_dirt() { # HOST
     local said
@@ -47,11 +52,10 @@ story_evidence() { # NAME DIR
 }
 
 # Run one story. Its output goes to the terminal and to a file.
-story_run() { # FILE TREE
-    local file=$1 tree=$2 name hosts xen i dir status=0
-    name=$(basename "$file")
+story_run() { # FILE XEN TREE
+    local file=$1 xen=$2 tree=$3 name hosts i dir status=0
+    name=$(basename "$file")${xen:+ ($xen)}
     hosts=$(story_header "$file" hosts)
-    xen=$(story_header "$file" xen)
     if lab_is_up && [ "$xen" != "$(cat "$LAB_STATE/xen-cmdline")" ]; then lab_down; fi
     if ! lab_is_up || [ "$(lab_hosts)" -lt "${hosts:-1}" ]; then
         lab_up --hosts "${hosts:-1}" --xen-cmdline "$xen" ${tree:+--install "$tree"}
@@ -61,11 +65,11 @@ story_run() { # FILE TREE
         wire_ask join "${way:1:1}" "${way:5:1}" "$net"
     done
 
-    dir=$LAB_RESULTS/$name
+    dir=$LAB_RESULTS/${name// /}
     rm -rf "$dir"
     mkdir -p "$dir"
     say "== $name: $(story_header "$file" tells)"
-    LAB_TOOLS=$LAB_TOOLS bash -euo pipefail "$file" 9>&- 2>&1 | tee "$dir/story.txt" || status=1
+    LAB_TOOLS=$LAB_TOOLS LAB_XEN=$xen bash -euo pipefail "$file" 9>&- 2>&1 | tee "$dir/story.txt" || status=1
     if [ $status -ne 0 ]; then
         story_evidence "$name" "$dir"
         say "== $name FAILED: consoles, logs and the story are in $dir"
@@ -77,7 +81,7 @@ story_run() { # FILE TREE
 
 # lab run [--quick] [--keep] [--install TREE] NAME...|all
 lab_run() {
-    local quick=no keep=no tree='' names=() files=() f passed=0 failed=() began
+    local quick=no keep=no tree='' names=() files=() f xen passed=0 failed=() began
     began=$(now_ms)
     while [ $# -gt 0 ]; do
         case $1 in
@@ -85,6 +89,7 @@ lab_run() {
         --keep) keep=yes ;;
         --install) tree=${2:-} && shift ;;
         -*) die "lab run knows no option $1" ;;
+        ./* | /*) names+=("$1") ;;
         all) names+=("$LAB_DIR"/scenario/*) ;;
         *) names+=("$LAB_DIR/scenario/$1") ;;
         esac
@@ -95,7 +100,9 @@ lab_run() {
     for f in "${names[@]}"; do
         [ -f "$f" ] || die "there is no story $f"
         [ $quick = no ] || [ "$(story_header "$f" quick)" = yes ] || continue
-        files+=("$(story_header "$f" xen)|$(story_header "$f" hosts)|$f")
+        while read -r xen; do
+            files+=("$xen|$(story_header "$f" hosts)|$f")
+        done < <(story_xens "$f")
     done
     mapfile -t files < <(printf '%s\n' "${files[@]}" | sort -t'|' -s -k1,1 -k2,2n)
     flock -n 9 || die "another lab run or lab up is at work"
@@ -110,7 +117,7 @@ lab_run() {
         unset XHA_BUILD
     fi
     for f in "${files[@]}"; do
-        if story_run "${f##*|}" "$tree"; then passed=$((passed + 1)); else failed+=("${f##*/}"); fi
+        if story_run "${f##*|}" "${f%%|*}" "$tree"; then passed=$((passed + 1)); else failed+=("${f##*/}"); fi
     done
     [ $keep = yes ] || lab_down
     echo "lab: $passed passed, ${#failed[@]} failed${failed:+ (${failed[*]})}, $((($(now_ms) - began) / 1000)) s"

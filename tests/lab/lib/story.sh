@@ -110,13 +110,17 @@ guest_answer() { # HOST NAME
     on "$1" "busybox nc -w 3 $(guest_address "$2") 7 </dev/null"
 }
 
-# When the story ends, well or not: only what it started itself.
+# When the story ends, well or not: only what it started itself. A story that failed leaves things as they are
+# until the evidence has been taken.
+story_at_end=()
 story_end() {
     local g status=$?
+    [ "$story_over" = yes ] || [ $status -ne 0 ] || status=1
+    [ $status -eq 0 ] || exit $status
     for g in "${guests_started[@]}"; do
         ! host_alive "${g% *}" || on "${g% *}" "xl destroy ${g#* }" >/dev/null 2>&1 || true
     done
-    [ "$story_over" = yes ] || [ $status -ne 0 ] || status=1
+    for g in "${story_at_end[@]}"; do $g; done
     exit $status
 }
 trap story_end EXIT
