@@ -7,7 +7,7 @@ library=${XHA_BUILD:?}/xhad/libxhacore.a
 
 # What the compiler puts in by itself: stack protector, fortified string functions, position independence.
 inserted='__stack_chk_fail|__(mem(cpy|move|set)|snprintf|vsnprintf|str(cpy|cat|ncpy))_chk|_GLOBAL_OFFSET_TABLE_'
-allowed="memcpy|memmove|memset|memcmp|strlen|strnlen|strcmp|strchr|strstr|snprintf|abort|calloc|free|__assert_fail|$inserted"
+allowed="memcpy|memmove|memset|memcmp|strlen|strnlen|strcmp|strchr|strstr|bcmp|snprintf|abort|calloc|free|__assert_fail|$inserted"
 
 if [ "${SANITIZERS:?}" = yes ]; then
     plan 1
