@@ -88,6 +88,9 @@ image_base() { # sets LAB_BASE
     rm -rf "$w/debs" "$w/x" "$w/extra" "$w/extra.tar"
     touch "$w/done"
     mv "$w" "$LAB_BASE"
+    # The one before stays, for whoever goes back and forth between two versions.
+    find "$LAB_CACHE/base" -mindepth 1 -maxdepth 1 -printf '%T@ %p\n' | sort -rn | tail -n +3 | cut -d' ' -f2- |
+        while read -r old; do rm -rf "$old"; done
     progress "image ready: $(du -h "$LAB_BASE/dom0.sqsh" | cut -f1)"
 }
 

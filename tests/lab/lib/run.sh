@@ -107,6 +107,7 @@ lab_run() {
     mapfile -t files < <(printf '%s\n' "${files[@]}" | sort -t'|' -s -k1,1 -k2,2n)
     flock -n 9 || die "another lab run or lab up is at work"
     ! lab_is_up || keep=yes
+    trap 'say "lab: interrupted"; [ '$keep' = yes ] || lab_down; exit 130' INT TERM
     image_boot
     mkdir -p "$LAB_RESULTS"
     if [ -n "${XHA_BUILD:-}" ] && [ -z "$tree" ]; then
