@@ -19,8 +19,10 @@
 /* ---- what libxl says
  * ----------------------------------------------------------------------------------------- */
 
-static void on_message(xentoollog_logger *logger, xentoollog_level level, int errnoval, const char *context,
-                       const char *format, va_list args)
+__attribute__((format(printf, 5, 0))) static void on_message(xentoollog_logger *logger,
+                                                             xentoollog_level level, int errnoval,
+                                                             const char *context, const char *format,
+                                                             va_list args)
 {
     struct xha_lx *lx = (struct xha_lx *)logger;
     char text[512];
