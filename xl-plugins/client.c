@@ -1,0 +1,300 @@
+/*
+ * client.c - one request to xhad and its answer: lines of JSON, bounded in length and in time.
+ */
+#include "xl-plugins/xl-ha.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "xhad/base/cleanup.h"
+#include "xhad/base/text.h"
+
+#define ANSWER_MAX       (32 * 1024 * 1024) /* the list of as many domains as xhad can hold */
+#define QUESTION_TIMEOUT 30000 /* ms for what needs no work; work may take as long as xhad lets it */
+
+struct conversation {
+    struct xlha *x;
+    int fd;
+    char *data; /* what has come; a line begins at its start */
+    size_t len, room;
+    int64_t deadline_ms; /* 0: none */
+};
+
+int xlha_fail(int code, const char *fmt, ...)
+{
+    char message[2048], safe[4096];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(message, sizeof(message), fmt, ap);
+    va_end(ap);
+    xlha_progress_end();
+    fflush(stdout);
+    fprintf(stderr, "xl-ha: %s\n", xha_text_escape(safe, sizeof(safe), message));
+    return code;
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
+}
+
+/* Waits until the socket is readable. */
+static int wait_readable(const struct conversation *c)
+{
+    for (;;) {
+        struct pollfd p = { .fd = c->fd, .events = POLLIN };
+        int64_t left = c->deadline_ms ? c->deadline_ms - now_ms() : -1;
+        int r;
+
+        if (c->deadline_ms && left <= 0)
+            return xlha_fail(XLHA_TIMEOUT,
+                             "no answer from xhad in time; if something was ordered it may still "
+                             "be done: see xl-ha list");
+        r = poll(&p, 1, (int)left);
+        if (r > 0)
+            return XLHA_DONE;
+        if (r < 0 && errno != EINTR)
+            return xlha_fail(XLHA_UNREACHABLE, "cannot wait for xhad: %s", strerror(errno));
+    }
+}
+
+static int make_room(struct conversation *c)
+{
+    size_t room = c->room ? 2 * c->room : 65536;
+    char *data;
+
+    if (c->len < c->room)
+        return XLHA_DONE;
+    if (room > ANSWER_MAX)
+        return xlha_fail(XLHA_FAILED, "xhad's answer is longer than %d MiB: given up", ANSWER_MAX >> 20);
+    data = realloc(c->data, room);
+    if (!data)
+        return xlha_fail(XLHA_FAILED, "out of memory");
+    c->data = data;
+    c->room = room;
+    return XLHA_DONE;
+}
+
+/* Reads until a whole line is at the start of data: *len_r bytes with its newline. */
+static int read_line(struct conversation *c, size_t *len_r)
+{
+    size_t seen = 0;
+    int rc;
+
+    for (;;) {
+        char *end = c->len > seen ? memchr(c->data + seen, '\n', c->len - seen) : NULL;
+        ssize_t r;
+
+        if (end) {
+            *len_r = (size_t)(end - c->data) + 1;
+            return XLHA_DONE;
+        }
+        seen = c->len;
+        rc = make_room(c);
+        if (!rc)
+            rc = wait_readable(c);
+        if (rc)
+            return rc;
+        r = read(c->fd, c->data + c->len, c->room - c->len);
+        if (r > 0)
+            c->len += (size_t)r;
+        else if (r == 0 || errno == ECONNRESET)
+            return xlha_fail(XLHA_UNREACHABLE,
+                             "xhad closed the connection before it had answered; if something "
+                             "was ordered it may still be done: see xl-ha list");
+        else if (errno != EINTR)
+            return xlha_fail(XLHA_UNREACHABLE, "cannot read from xhad: %s", strerror(errno));
+    }
+}
+
+/* The next line as an object. */
+static int read_object(struct conversation *c, json_t **object_r)
+{
+    char shown[80];
+    json_error_t error;
+    json_t *object;
+    size_t len = 0;
+    int rc;
+
+    rc = read_line(c, &len);
+    if (rc)
+        return rc;
+    if (c->x->verbose > 1)
+        fprintf(stderr, "< %s\n", xha_text_escape_bytes(shown, sizeof(shown), c->data, len - 1));
+    object = json_loadb(c->data, len - 1, JSON_REJECT_DUPLICATES, &error);
+    if (!json_is_object(object)) {
+        json_decref(object);
+        xha_text_escape_bytes(shown, sizeof(shown), c->data, len - 1);
+        return xlha_fail(XLHA_FAILED, "this is no answer of xhad: %s", shown);
+    }
+    c->len -= len;
+    memmove(c->data, c->data + len, c->len);
+    if (xlha_int(object, "v", 0) != XLHA_VERSION) {
+        rc = xlha_fail(XLHA_FAILED,
+                       "xhad speaks version %lld of the protocol, this xl-ha version %d: "
+                       "install both from the same release",
+                       (long long)xlha_int(object, "v", 0), XLHA_VERSION);
+        json_decref(object);
+        return rc;
+    }
+    *object_r = object;
+    return XLHA_DONE;
+}
+
+static int send_request(struct conversation *c, const char *cmd, json_t *args)
+{
+    XHA_CLEANUP_FREE char *text = NULL;
+    json_t *request;
+    size_t len, done = 0;
+
+    request = json_pack("{s:i, s:s, s:o, s:b, s:b}", "v", XLHA_VERSION, "cmd", cmd, "args",
+                        args ? args : json_object(), "dry_run", (int)c->x->dry_run, "wait",
+                        (int)(!c->x->no_wait && (c->x->command->options & XLHA_OPT_WAIT)));
+    if (request)
+        text = json_dumps(request, JSON_COMPACT | JSON_ENSURE_ASCII);
+    json_decref(request);
+    if (!text)
+        return xlha_fail(XLHA_USAGE, "an argument is no valid UTF-8");
+    if (c->x->verbose > 1)
+        fprintf(stderr, "> %s\n", text);
+    len = strlen(text);
+    text[len++] = '\n'; /* in place of the NUL */
+    while (done < len) {
+        ssize_t r = write(c->fd, text + done, len - done);
+
+        if (r < 0 && errno != EINTR)
+            return xlha_fail(XLHA_UNREACHABLE, "cannot write to xhad: %s", strerror(errno));
+        done += r > 0 ? (size_t)r : 0;
+    }
+    return XLHA_DONE;
+}
+
+/* ok:false. Returns the exit code for it. */
+static int tell_error(const struct xlha *x, const json_t *answer)
+{
+    const json_t *error = json_object_get(answer, "error");
+    const char *code = xlha_string(error, "code"), *hint = xlha_string(error, "hint");
+    const char *message = xlha_string(error, "message");
+
+    xlha_progress_end();
+    if (x->json) {
+        json_t *shown = json_pack("{s:O?}", "error", error);
+
+        xlha_print_json(shown);
+        json_decref(shown);
+    } else {
+        xlha_fail(XLHA_FAILED, "%s%s%s", *message ? message : "xhad refused it and did not say why",
+                  *hint ? "; " : "", hint);
+    }
+    if (!strcmp(code, "not-permitted"))
+        return XLHA_FORBIDDEN;
+    return !strcmp(code, "timeout") ? XLHA_TIMEOUT : XLHA_FAILED;
+}
+
+/* Reads up to the final answer. */
+static int read_answer(struct conversation *c, json_t **result_r)
+{
+    for (;;) {
+        json_t *object, *ok;
+        int rc = read_object(c, &object);
+
+        if (rc)
+            return rc;
+        ok = json_object_get(object, "ok");
+        if (json_is_true(ok)) {
+            json_t *result = json_object_get(object, "result");
+
+            *result_r = result ? json_incref(result) : json_object();
+            json_decref(object);
+            xlha_progress_end();
+            return XLHA_DONE;
+        }
+        if (ok)
+            rc = tell_error(c->x, object);
+        else
+            xlha_progress(c->x, json_object_get(object, "progress"));
+        json_decref(object);
+        if (rc)
+            return rc;
+    }
+}
+
+/* Until the connection ends, or nobody reads along any more. */
+static int read_events(struct conversation *c, xlha_entry_cb *each)
+{
+    c->deadline_ms = 0;
+    for (;;) {
+        json_t *object, *event;
+        int rc = read_object(c, &object);
+
+        if (rc)
+            return rc;
+        event = json_object_get(object, "event");
+        if (event)
+            each(c->x, event);
+        json_decref(object);
+        if (fflush(stdout))
+            return XLHA_DONE;
+    }
+}
+
+static int converse(struct conversation *c, const char *cmd, json_t *args, json_t **result_r)
+{
+    struct xlha *x = c->x;
+    int timeout = x->timeout_ms, rc;
+
+    /* only work that is waited for may take long */
+    if (timeout < 0)
+        timeout = (x->command->options & XLHA_OPT_WAIT) && !x->no_wait ? 0 : QUESTION_TIMEOUT;
+    c->deadline_ms = timeout ? now_ms() + timeout : 0;
+    rc = xlha_connect(x, &c->fd);
+    if (rc)
+        json_decref(args);
+    else
+        rc = send_request(c, cmd, args);
+    return rc ? rc : read_answer(c, result_r);
+}
+
+static void hang_up(struct conversation *c)
+{
+    if (c->fd >= 0)
+        close(c->fd);
+    free(c->data);
+}
+
+int xlha_call(struct xlha *x, const char *cmd, json_t *args, json_t **result_r)
+{
+    struct conversation c = { .x = x, .fd = -1 };
+    int rc = converse(&c, cmd, args, result_r);
+
+    hang_up(&c);
+    return rc;
+}
+
+int xlha_follow(struct xlha *x, const char *cmd, json_t *args, xlha_entry_cb *each)
+{
+    struct conversation c = { .x = x, .fd = -1 };
+    const json_t *entry;
+    json_t *result;
+    size_t i;
+    int rc;
+
+    rc = converse(&c, cmd, args, &result);
+    if (!rc) {
+        json_array_foreach(json_object_get(result, "entries"), i, entry) each(x, entry);
+        json_decref(result);
+        fflush(stdout);
+        rc = read_events(&c, each);
+    }
+    hang_up(&c);
+    return rc;
+}

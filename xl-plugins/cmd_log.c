@@ -1,0 +1,63 @@
+/*
+ * cmd_log.c - log and why: what happened, and what led to what.
+ */
+#include "xl-plugins/xl-ha.h"
+
+enum { USUAL_LINES = 20 };
+
+/* Followed entries are one a line as JSON, too: whoever reads along wants each when it comes. */
+static void print_followed(const struct xlha *x, const json_t *entry)
+{
+    if (x->json) {
+        json_dumpf(entry, stdout, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_ENCODE_ANY);
+        putchar('\n');
+    } else {
+        xlha_print_entry(entry, stdout);
+    }
+}
+
+static void print_entries(const json_t *entries)
+{
+    const json_t *entry;
+    size_t i;
+
+    json_array_foreach(entries, i, entry) xlha_print_entry(entry, stdout);
+}
+
+int xlha_cmd_log(struct xlha *x)
+{
+    json_t *args, *result;
+    int rc;
+
+    args = json_pack("{s:i, s:b}", "lines", x->lines < 0 ? USUAL_LINES : x->lines, "follow", (int)x->follow);
+    if (x->n_args)
+        json_object_set_new(args, "domain", json_string(x->args[0]));
+    if (x->follow)
+        return xlha_follow(x, "log", args, print_followed);
+    rc = xlha_call(x, "log", args, &result);
+    if (rc)
+        return rc;
+    if (x->json)
+        xlha_print_json(json_object_get(result, "entries"));
+    else
+        print_entries(json_object_get(result, "entries"));
+    json_decref(result);
+    return XLHA_DONE;
+}
+
+int xlha_cmd_why(struct xlha *x)
+{
+    json_t *result;
+    int rc = xlha_call(x, "why", json_pack("{s:s}", "domain", x->args[0]), &result);
+
+    if (rc)
+        return rc;
+    if (x->json) {
+        xlha_print_json(result);
+    } else {
+        xlha_print_line(xlha_string(result, "summary"), stdout);
+        print_entries(json_object_get(result, "entries"));
+    }
+    json_decref(result);
+    return XLHA_DONE;
+}

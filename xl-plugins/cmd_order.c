@@ -1,0 +1,78 @@
+/*
+ * cmd_order.c - protect, unprotect, start, stop, restart, checkpoint, restore, maintenance: what is to be
+ * done.
+ */
+#include "xl-plugins/xl-ha.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "xhad/base/cleanup.h"
+
+static int order(struct xlha *x, const char *cmd, json_t *args)
+{
+    json_t *result;
+    int rc = xlha_call(x, cmd, args, &result);
+
+    return rc ? rc : xlha_print_answer(x, result);
+}
+
+/* The command's name is xhad's. */
+int xlha_cmd_order(struct xlha *x)
+{
+    return order(x, x->command->name, json_pack("{s:s}", "domain", x->args[0]));
+}
+
+int xlha_cmd_unprotect(struct xlha *x)
+{
+    return xlha_cmd_order(x);
+}
+
+/* xhad reads the file itself, so its name must mean the same there. */
+int xlha_cmd_protect(struct xlha *x)
+{
+    XHA_CLEANUP_FREE char *path = realpath(x->args[0], NULL);
+
+    if (!path)
+        return xlha_fail(XLHA_FAILED, "%s: %s; give the name of a policy file, see xha-domain(5)", x->args[0],
+                         strerror(errno));
+    return order(x, "protect", json_pack("{s:s, s:b}", "file", path, "take_over", (int)x->take_over));
+}
+
+static bool on_or_off(const char *word, bool *on_r)
+{
+    *on_r = !strcmp(word, "on");
+    return *on_r || !strcmp(word, "off");
+}
+
+int xlha_cmd_maintenance(struct xlha *x)
+{
+    json_t *args;
+    bool on;
+
+    if (!on_or_off(x->args[x->n_args - 1], &on))
+        return xlha_fail(XLHA_USAGE, "usage: xl-ha maintenance %s", x->command->arguments);
+    args = json_pack("{s:b}", "on", (int)on);
+    if (x->n_args == 2)
+        json_object_set_new(args, "domain", json_string(x->args[0]));
+    return order(x, "maintenance", args);
+}
+
+int xlha_cmd_restore(struct xlha *x)
+{
+    unsigned long long checkpoint = 0;
+    char *end;
+
+    if (x->n_args == 2) {
+        errno = 0;
+        checkpoint = strtoull(x->args[1], &end, 10);
+        if (errno || *end || x->args[1][0] < '1' || x->args[1][0] > '9' || checkpoint > INT64_MAX)
+            return xlha_fail(XLHA_USAGE, "'%s' is no number of a checkpoint; see xl-ha checkpoints %s",
+                             x->args[1], x->args[0]);
+    }
+    return order(x, "restore",
+                 json_pack("{s:s, s:I}", "domain", x->args[0], "number", (json_int_t)checkpoint));
+}

@@ -1,0 +1,210 @@
+/*
+ * print.c - what xhad says, made readable: members, ages, sizes, entries of the history.
+ */
+#include "xl-plugins/xl-ha.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#include "xhad/base/text.h"
+
+enum { LINE_MAX_ = 4096 };
+
+const char *xlha_string(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    return text ? text : "";
+}
+
+int64_t xlha_int(const json_t *object, const char *key, int64_t dflt)
+{
+    const json_t *value = json_object_get(object, key);
+
+    return json_is_integer(value) ? json_integer_value(value) : dflt;
+}
+
+bool xlha_bool(const json_t *object, const char *key)
+{
+    return json_is_true(json_object_get(object, key));
+}
+
+const char *xlha_span_text(int64_t ms, char *buf, size_t len)
+{
+    int64_t s = ms / 1000;
+
+    if (ms < 0)
+        snprintf(buf, len, "-");
+    else if (s < 10)
+        snprintf(buf, len, "%" PRId64 ".%" PRId64 "s", s, ms % 1000 / 100);
+    else if (s < 60)
+        snprintf(buf, len, "%" PRId64 "s", s);
+    else if (s < 3600)
+        snprintf(buf, len, "%" PRId64 "m%02" PRId64 "s", s / 60, s % 60);
+    else if (s < 86400)
+        snprintf(buf, len, "%" PRId64 "h%02" PRId64 "m", s / 3600, s % 3600 / 60);
+    else
+        snprintf(buf, len, "%" PRId64 "d%02" PRId64 "h", s / 86400, s % 86400 / 3600);
+    return buf;
+}
+
+const char *xlha_size_text(int64_t bytes, char *buf, size_t len)
+{
+    static const char units[] = "KMGTP";
+    double value = (double)bytes / 1024;
+    size_t unit = 0;
+
+    if (bytes < 0) {
+        snprintf(buf, len, "-");
+        return buf;
+    }
+    while (value >= 1024 && unit + 2 < sizeof(units)) {
+        value /= 1024;
+        unit++;
+    }
+    snprintf(buf, len, "%.*f%c", value < 10 && unit ? 1 : 0, value, units[unit]);
+    return buf;
+}
+
+void xlha_print_json(const json_t *value)
+{
+    json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_ENCODE_ANY);
+    putchar('\n');
+}
+
+void xlha_print_line(const char *text, FILE *out)
+{
+    char safe[LINE_MAX_];
+
+    fprintf(out, "%s\n", xha_text_escape(safe, sizeof(safe), text));
+}
+
+static bool ends(const char *text, const char *end)
+{
+    size_t a = strlen(text), b = strlen(end);
+
+    return a >= b && !strcmp(text + a - b, end);
+}
+
+/* A value in one line; ms are shown as people count them. */
+static void value_text(const char *key, const json_t *value, char *buf, size_t len)
+{
+    switch (json_typeof(value)) {
+    case JSON_STRING:
+        xha_text_escape(buf, len, json_string_value(value));
+        break;
+    case JSON_INTEGER:
+        if (ends(key, "_ms"))
+            xlha_span_text(json_integer_value(value), buf, len);
+        else
+            snprintf(buf, len, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+        break;
+    case JSON_REAL:
+        snprintf(buf, len, "%g", json_real_value(value));
+        break;
+    case JSON_TRUE:
+    case JSON_FALSE:
+        snprintf(buf, len, "%s", json_is_true(value) ? "yes" : "no");
+        break;
+    default:
+        snprintf(buf, len, "-");
+    }
+}
+
+/* The words of an array, one after another. */
+static void array_text(const json_t *array, char *buf, size_t len)
+{
+    size_t used = 0, i;
+    json_t *item;
+
+    *buf = '\0';
+    json_array_foreach(array, i, item)
+    {
+        char one[LINE_MAX_ / 4];
+
+        value_text("", item, one, sizeof(one));
+        if (used + strlen(one) + 2 >= len)
+            break;
+        used += (size_t)snprintf(buf + used, len - used, "%s%s", used ? " " : "", one);
+    }
+}
+
+static void print_members(const json_t *object, const char *prefix, int depth, FILE *out)
+{
+    const char *key;
+    json_t *value;
+
+    json_object_foreach((json_t *)object, key, value)
+    {
+        char name[128], safe[128], text[LINE_MAX_];
+        size_t name_len = strlen(key);
+
+        if (ends(key, "_ms"))
+            name_len -= 3; /* the value has its own unit */
+        snprintf(name, sizeof(name), "%s%s%.*s", prefix, *prefix ? "." : "", (int)name_len, key);
+        if (json_is_object(value)) {
+            if (depth < 8)
+                print_members(value, name, depth + 1, out);
+            continue;
+        }
+        if (json_is_array(value))
+            array_text(value, text, sizeof(text));
+        else
+            value_text(key, value, text, sizeof(text));
+        fprintf(out, "%-27s: %s\n", xha_text_escape(safe, sizeof(safe), name), text);
+    }
+}
+
+void xlha_print_object(const json_t *object, FILE *out)
+{
+    print_members(object, "", 0, out);
+}
+
+/* Local time to the second. */
+static void entry_time(const json_t *entry, char *buf, size_t len)
+{
+    int64_t ms = xlha_int(entry, "ms", -1);
+    time_t s = (time_t)(ms / 1000);
+    struct tm tm;
+
+    if (ms < 0 || !localtime_r(&s, &tm) || !strftime(buf, len, "%Y-%m-%d %H:%M:%S", &tm))
+        xha_text_escape(buf, len, xlha_string(entry, "time"));
+}
+
+void xlha_print_entry(const json_t *entry, FILE *out)
+{
+    const char *from = xlha_string(entry, "from"), *to = xlha_string(entry, "to");
+    const char *text = xlha_string(entry, "text"), *severity = xlha_string(entry, "severity");
+    char when[32], domain[80], what[160], safe[LINE_MAX_], change[128];
+
+    entry_time(entry, when, sizeof(when));
+    xha_text_escape(domain, sizeof(domain), xlha_string(entry, "domain"));
+    if (*to) {
+        snprintf(change, sizeof(change), "%s -> %s", from, to);
+        xha_text_escape(what, sizeof(what), change);
+    } else if (*severity) {
+        snprintf(change, sizeof(change), "ALARM (%s)", severity);
+        xha_text_escape(what, sizeof(what), change);
+    } else {
+        xha_text_escape(what, sizeof(what), xlha_string(entry, "kind"));
+    }
+    if (!*text)
+        text = xlha_string(entry, "cause");
+    fprintf(out, "%s  %-12s  %-22s  %s\n", when, *domain ? domain : "-", what,
+            xha_text_escape(safe, sizeof(safe), text));
+}
+
+int xlha_print_answer(const struct xlha *x, json_t *result)
+{
+    const char *would = xlha_string(result, "would"), *message = xlha_string(result, "message");
+
+    if (x->json)
+        xlha_print_json(result);
+    else if (*would)
+        xlha_print_line(would, stdout);
+    else if (*message)
+        xlha_print_line(message, stdout);
+    json_decref(result);
+    return XLHA_DONE;
+}

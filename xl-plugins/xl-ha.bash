@@ -1,0 +1,58 @@
+# Completion of xl-ha for bash: commands, options, protected domains, files.
+
+_xl_ha_domains() {
+    xl-ha --timeout 2 list 2>/dev/null | awk 'NR > 1 && $0 !~ /^This host/ { print $1 }'
+}
+
+# Options of a command: the words that begin with - in its help.
+_xl_ha_options() {
+    xl-ha help "$1" 2>/dev/null | grep -oE -- '(^  |, )--?[A-Za-z][A-Za-z-]*' | tr -d ' ,'
+}
+
+_xl_ha() {
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command= i
+    local IFS=$' \t\n'
+
+    COMPREPLY=()
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        case ${COMP_WORDS[i]} in
+        --socket | --timeout) ((i++)) ;;
+        -* | =) ;;
+        *)
+            command=${COMP_WORDS[i]}
+            break
+            ;;
+        esac
+    done
+    case $prev in
+    --socket)
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        return
+        ;;
+    --timeout | -n | --lines | -w | --weight | -c | --cap | --affinity | --pool) return ;;
+    esac
+    if [[ $cur == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$(_xl_ha_options "${command:-help}")" -- "$cur")
+        return
+    fi
+    case $command in
+    '')
+        mapfile -t COMPREPLY < <(compgen -W "$(xl-ha help 2>/dev/null | awk '/^ [a-z]/ { print $1 }')" -- "$cur")
+        ;;
+    list | info | unprotect | start | stop | restart | checkpoint | checkpoints | restore | sched | log | why)
+        mapfile -t COMPREPLY < <(compgen -W "$(_xl_ha_domains)" -- "$cur")
+        ;;
+    maintenance)
+        mapfile -t COMPREPLY < <(compgen -W "on off $(_xl_ha_domains)" -- "$cur")
+        ;;
+    protect | check-config)
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        ;;
+    help)
+        mapfile -t COMPREPLY < <(compgen -W "$(xl-ha help 2>/dev/null | awk '/^ [a-z]/ { print $1 }')" -- "$cur")
+        ;;
+    esac
+}
+
+complete -F _xl_ha xl-ha
