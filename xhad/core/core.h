@@ -169,6 +169,7 @@ enum xha_refusal {
     XHA_REFUSAL_NO_CHECKPOINT, /* there is no good checkpoint */
     XHA_REFUSAL_RUNS_ALREADY,  /* a domain with this UUID is there */
     XHA_REFUSAL_NO_MEMORY,     /* the host has too little free memory now */
+    XHA_REFUSAL_NO_DISK,       /* the intent could not be stored: nothing may be done now */
     XHA_REFUSAL_UNSUPPORTED,   /* the domain or the hypervisor cannot do that */
     XHA_REFUSAL_N_
 };

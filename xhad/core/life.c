@@ -360,7 +360,8 @@ void xha_start_refused(struct xha_core *core, struct dom *d)
         return;
     }
     xha_alarm(core, d, XHA_SEV_WARNING, XHA_CAUSE_WORKER_REFUSED, d->lost | (uint32_t)d->refusal << 8);
-    if (d->refusal == XHA_REFUSAL_NO_MEMORY) {
+    if (d->refusal == XHA_REFUSAL_NO_MEMORY || d->refusal == XHA_REFUSAL_NO_DISK) {
+        /* The host's trouble, not the domain's: it does not count against its limit. */
         wait.ms = wait.ms < LOOK_AGAIN_MS ? LOOK_AGAIN_MS : wait.ms;
         xha_enqueue(core, d, d->purpose, wait, XHA_CAUSE_WORKER_REFUSED, d->lost | (uint32_t)d->refusal << 8);
     } else if (d->purpose == XHA_FOR_RESTORE) {

@@ -95,6 +95,7 @@ static const char *const refusals[XHA_REFUSAL_N_] = {
     [XHA_REFUSAL_NO_CHECKPOINT] = "no-checkpoint",
     [XHA_REFUSAL_RUNS_ALREADY] = "runs-already",
     [XHA_REFUSAL_NO_MEMORY] = "no-memory",
+    [XHA_REFUSAL_NO_DISK] = "no-disk",
     [XHA_REFUSAL_UNSUPPORTED] = "unsupported",
 };
 WORDS(xha_refusal_name, enum xha_refusal, refusals)
