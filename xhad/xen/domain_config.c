@@ -48,11 +48,13 @@ int xha_config_load(struct xha_work *w, const char *path, libxl_domain_config *c
 
 char *xha_config_of_domain(struct xha_work *w, uint32_t domid, libxl_domain_config *config_r)
 {
-    libxl_domain_config own, *config = config_r ? config_r : &own;
+    libxl_domain_config own, *config = config_r;
     char *json = NULL;
 
-    if (!config_r)
+    if (!config) {
         libxl_domain_config_init(&own);
+        config = &own;
+    }
     xha_lx_forget(&w->lx);
     if (libxl_retrieve_domain_configuration(w->lx.ctx, domid, config, NULL) == 0) {
         config->c_info.domid = 0; /* whatever is free next time */

@@ -17,8 +17,6 @@
 
 #define POLL_MS 20
 
-extern char **environ;
-
 static int spawn(const struct xha_run *run, int out_fd, int err_fd, pid_t *pid_r)
 {
     posix_spawn_file_actions_t actions;
