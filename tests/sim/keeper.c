@@ -30,6 +30,7 @@ static void act_out(struct sim *sim, const struct xha_action *act)
         sim->cover->action[act->type]++;
         sim->cover->cause[act->cause]++;
     }
+    sim->deeds += act->type >= XHA_ACT_START && act->type <= XHA_ACT_SCHED;
     sim_rules_action(sim, act, guest);
     sim_say_action(sim, act, guest);
     if (sim->failed)
@@ -141,7 +142,7 @@ void sim_protect(struct sim *sim, int guest)
         g->protected_ = true;
         g->maintenance = false;
         g->wish = SIM_WISH_NONE;
-        g->order_open = true;
+        g->order_open = g->policy.autostart;
         g->term = 0;
     }
     st->there = true;
@@ -179,7 +180,7 @@ static void pending_resolve(struct sim *sim, int guest)
         .uuid = sim->guest[guest].uuid,
     };
 
-    if (!st->there || !st->have_record || !st->record.pending_id || sim_job_known(sim, st->record.pending_id))
+    if (!st->there || !st->have_record || !st->record.pending_id || sim_job_find(sim, st->record.pending_id))
         return;
     ev.u.done.id = st->record.pending_id;
     ev.u.done.result = XHA_UNKNOWN;

@@ -300,8 +300,12 @@ static void order_give(struct sim *sim, const struct sim_line *line, enum xha_or
         sim_fail(sim, "xha_core_may() says '%s' to %s, xha_core_step() '%s'", xha_core_error_text(may),
                  xha_do_name(type), xha_core_error_text(rc));
     sim_rules_order(sim, host_wide ? -1 : line->guest, type, rc, was_open);
-    if (host_wide && !rc)
+    if (host_wide && !rc) {
         sim->host[line->host].maintenance = type == XHA_DO_MAINTENANCE_ON;
+        for (unsigned i = 0; i < sim->n_guests; i++)
+            if (sim->guest[i].host == line->host)
+                sim->guest[i].maintenance = type == XHA_DO_MAINTENANCE_ON;
+    }
 }
 
 static void unprotect(struct sim *sim, const struct sim_line *line)

@@ -61,13 +61,14 @@ void sim_rules_order(struct sim *sim, int guest, enum xha_order_type type, int r
         return;
     }
     switch (type) {
-    case XHA_DO_START:
-    case XHA_DO_RESTART:
     case XHA_DO_RESTORE:
         g->wish = SIM_WISH_RUN;
         break;
+    case XHA_DO_START:
+    case XHA_DO_RESTART:
     case XHA_DO_STOP:
-        g->wish = SIM_WISH_STOP;
+        g->wish = type == XHA_DO_STOP ? SIM_WISH_STOP : SIM_WISH_RUN;
+        g->n_recoveries = 0; /* an operator has looked at it: it may fail anew */
         break;
     case XHA_DO_MAINTENANCE_ON:
     case XHA_DO_MAINTENANCE_OFF:
@@ -165,13 +166,14 @@ static void rule_wanted(struct sim *sim, const struct xha_action *act, int guest
                  g->death_reason);
 }
 
+/* A recovery begins when a failure puts the domain into the queue. */
 static void rule_limit(struct sim *sim, const struct xha_action *act, int guest)
 {
     struct sim_guest *g = &sim->guest[guest];
     unsigned in_window = 0, kept = sizeof(g->recovery_ms) / sizeof(g->recovery_ms[0]);
 
-    if (g->order_open || g->unclear || act->cause == XHA_CAUSE_AUTOSTART || g->death == SIM_DEATH_NONE ||
-        (g->death == SIM_DEATH_SHUT && g->death_reason == XHA_SHUTDOWN_REBOOT))
+    if (act->cause != XHA_CAUSE_FAILURE || act->u.note.to != XHA_ST_QUEUED ||
+        act->u.note.purpose != XHA_FOR_RECOVERY)
         return;
     g->recovery_ms[g->n_recoveries++ % kept] = sim->now_ms;
     for (unsigned i = 0; i < kept && i < g->n_recoveries; i++)
@@ -194,6 +196,12 @@ static void rule_parallel(struct sim *sim, int guest)
                  sim->guest[guest].name, n);
 }
 
+static bool on_its_way(enum xha_state state)
+{
+    return state == XHA_ST_QUEUED || state == XHA_ST_CLEARING || state == XHA_ST_STARTING ||
+           state == XHA_ST_BOOTING || state == XHA_ST_UNSURE;
+}
+
 /* A tier waits for the ones below it while they are on their way, but not longer than their ready_cap. */
 static void rule_tiers(struct sim *sim, const struct xha_action *act, int guest)
 {
@@ -208,9 +216,8 @@ static void rule_tiers(struct sim *sim, const struct xha_action *act, int guest)
         if (o->host != g->host || o->policy.start_order >= g->policy.start_order ||
             xha_core_find(sim->core, &o->uuid, &v))
             continue;
-        if (v.purpose == XHA_FOR_START &&
-            (v.state == XHA_ST_STARTING ||
-             (v.state == XHA_ST_BOOTING && sim->now_ms - v.since.ms < o->policy.ready_cap.ms)))
+        if (on_its_way(v.state) && v.purpose != XHA_FOR_STOP && v.purpose != XHA_FOR_NOTHING &&
+            o->way_ms > o->policy_ms && sim->now_ms - o->way_ms < o->policy.ready_cap.ms)
             sim_fail(sim, "tiers: %s (start_order %u) is started while %s (%u) is %s", g->name,
                      g->policy.start_order, o->name, o->policy.start_order, xha_state_name(v.state));
     }
@@ -222,7 +229,6 @@ static void rules_start(struct sim *sim, const struct xha_action *act, int guest
 
     rule_once(sim, guest);
     rule_wanted(sim, act, guest);
-    rule_limit(sim, act, guest);
     rule_parallel(sim, guest);
     rule_tiers(sim, act, guest);
     if (act->term <= g->term)
@@ -310,6 +316,9 @@ static void rule_note(struct sim *sim, const struct xha_action *act, int guest)
 
     if (act->cause == XHA_CAUSE_FAILURE)
         rule_verdict(sim, act, guest);
+    rule_limit(sim, act, guest);
+    if (on_its_way(act->u.note.to) && !on_its_way(act->u.note.from))
+        g->way_ms = sim->now_ms;
     switch (act->u.note.to) {
     case XHA_ST_RUNNING:
     case XHA_ST_STOPPED:

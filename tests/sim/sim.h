@@ -155,6 +155,7 @@ struct sim_guest {
     uint64_t term;
     unsigned n_recoveries;
     int64_t recovery_ms[64];    /* starts and restores that nobody ordered; a ring */
+    int64_t way_ms;             /* on its way to run since */
     bool dup_seen;
 };
 
@@ -171,6 +172,7 @@ enum sim_phase {
 struct sim_job {
     bool used;
     uint64_t serial, id;
+    unsigned nth;           /* for people: the nth deed of this run */
     enum xha_action_type type;
     int guest, host;
     int32_t domid;
@@ -252,6 +254,7 @@ struct sim {
     uint64_t life;          /* counts xhad's restarts */
     int64_t tick_ms;
     uint64_t next_id, max_id;
+    unsigned deeds;
     int64_t die_after;      /* actions until xhad dies; -1: it does not */
     int64_t down_ms;
     int64_t up_since_ms;
@@ -318,7 +321,7 @@ void sim_job_phase(struct sim *sim, const struct sim_future *f);
 /* The worker of a guest is killed now. */
 void sim_job_kill(struct sim *sim, int guest);
 void sim_jobs_redeliver(struct sim *sim);
-bool sim_job_known(const struct sim *sim, uint64_t id);
+const struct sim_job *sim_job_find(const struct sim *sim, uint64_t id);
 int64_t sim_habit_default_ms(enum xha_action_type type);
 
 /* ---- keeper.c -------------------------------------------------------------------------------------------- */

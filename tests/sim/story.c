@@ -65,12 +65,12 @@ void sim_say_action(struct sim *sim, const struct xha_action *act, int guest)
         break;
     case XHA_ACT_START:
     case XHA_ACT_RESTORE:
-        sim_say(sim, who, "  %s #%llu%s, term %llu, within %s", xha_action_name(act->type),
-                (unsigned long long)act->id, on, (unsigned long long)act->term,
+        sim_say(sim, who, "  %s #%u%s, term %llu, within %s", xha_action_name(act->type), sim->deeds, on,
+                (unsigned long long)act->term,
                 sim_span_text(act->u.deed.deadline.ms, span, sizeof(span)));
         break;
     default:
-        sim_say(sim, who, "  %s #%llu%s, domid %d", xha_action_name(act->type), (unsigned long long)act->id, on,
+        sim_say(sim, who, "  %s #%u%s, domid %d", xha_action_name(act->type), sim->deeds, on,
                 act->u.deed.domid);
         break;
     }
@@ -78,14 +78,16 @@ void sim_say_action(struct sim *sim, const struct xha_action *act, int guest)
 
 static void say_done(struct sim *sim, const struct xha_event *ev, int guest)
 {
-    char tail[64] = "";
+    const struct sim_job *job = sim_job_find(sim, ev->u.done.id);
+    char tail[64] = "", nth[24] = "a deed without trace:";
 
     if (ev->u.done.result == XHA_OK && ev->u.done.domid != XHA_DOMID_NONE)
         snprintf(tail, sizeof(tail), ", domid %d", ev->u.done.domid);
     else if (ev->u.done.result == XHA_REFUSED)
         snprintf(tail, sizeof(tail), " (%s)", xha_refusal_name(ev->u.done.refusal));
-    sim_say(sim, guest_name(sim, guest), "  #%llu %s%s", (unsigned long long)ev->u.done.id,
-            xha_result_name(ev->u.done.result), tail);
+    if (job)
+        snprintf(nth, sizeof(nth), "#%u", job->nth);
+    sim_say(sim, guest_name(sim, guest), "  %s %s%s", nth, xha_result_name(ev->u.done.result), tail);
 }
 
 static void say_seen(struct sim *sim, const struct xha_event *ev, int guest)

@@ -46,12 +46,12 @@ static struct sim_job *job_alloc(struct sim *sim)
     return &sim->job[i];
 }
 
-bool sim_job_known(const struct sim *sim, uint64_t id)
+const struct sim_job *sim_job_find(const struct sim *sim, uint64_t id)
 {
     for (unsigned i = 0; i < sim->n_jobs; i++)
         if (sim->job[i].used && sim->job[i].id == id)
-            return true;
-    return false;
+            return &sim->job[i];
+    return NULL;
 }
 
 void sim_job_start(struct sim *sim, const struct xha_action *act, int guest)
@@ -63,6 +63,7 @@ void sim_job_start(struct sim *sim, const struct xha_action *act, int guest)
         .used = true,
         .serial = ++sim->serial,
         .id = act->id,
+        .nth = sim->deeds,
         .type = act->type,
         .guest = guest,
         .host = act->host,
