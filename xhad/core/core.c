@@ -218,6 +218,7 @@ static int unprotect(struct xha_core *core, struct dom *d)
         return XHA_CORE_E_NODOMAIN;
     if (d->pending)
         return XHA_CORE_E_BUSY;
+    d->persist_step = core->step; /* there is nothing to store any more */
     xha_rest(core, d, XHA_ST_STOPPED, XHA_CAUSE_UNPROTECTED, 0);
     xha_store_domid(core, d, XHA_DOMID_NONE);
     xha_forget(core, d);

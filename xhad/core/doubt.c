@@ -133,6 +133,8 @@ static void recall_settled(struct xha_core *core, struct dom *d, const struct xh
         xha_timer(core, d, TIMER_STATE, after(core->now, d->policy.stop_timeout));
         break;
     default:
+        if (d->state != XHA_ST_UNSURE)
+            d->purpose = XHA_FOR_NOTHING; /* it had been started: what it dies of counts anew */
         if (r->domid == XHA_DOMID_NONE && d->want_run && d->state != XHA_ST_VANISHED &&
             d->state != XHA_ST_UNSURE)
             d->purpose = XHA_FOR_START; /* the host itself was restarted */
@@ -155,6 +157,10 @@ void xha_recall(struct xha_core *core, struct dom *d, const struct xha_record *r
         d->started = d->since;
         if (d->pending == XHA_ACT_CHECKPOINT)
             host_of(core, d)->n_saving++;
+        if (d->pending == XHA_ACT_START || d->pending == XHA_ACT_RESTORE) { /* its worker is still at it */
+            d->slot = true;
+            host_of(core, d)->under_way++;
+        }
         if (d->state == XHA_ST_RUNNING || d->state == XHA_ST_SUSPECT)
             d->beaten = true;
         if (d->state == XHA_ST_BOOTING || d->state == XHA_ST_STOPPING || d->state == XHA_ST_SUSPECT)

@@ -126,7 +126,7 @@ void xha_late(struct xha_core *core, struct dom *d)
 
 void xha_boot_late(struct xha_core *core, struct dom *d)
 {
-    if (host_of(core, d)->ill)
+    if (host_of(core, d)->ill || xha_deaf(core, d))
         xha_timer(core, d, TIMER_STATE, after(core->now, d->policy.heartbeat_timeout));
     else
         xha_suspect(core, d, XHA_CAUSE_BEAT_LATE);
@@ -197,10 +197,20 @@ void xha_sight(struct xha_core *core, struct dom *d, const struct xha_seen *seen
 /* ---- the end of a round
  * ------------------------------------------------------------------------------------ */
 
+static int64_t gap_ms(const struct xha_core *core)
+{
+    return 3 * core->set.round_interval.ms > 3000 ? 3 * core->set.round_interval.ms : 3000;
+}
+
+/* Beats are not being read now, so that none is missed: nobody may be judged by their absence. */
+bool xha_deaf(const struct xha_core *core, const struct dom *d)
+{
+    return core->now.ms - core->host[d->host].last_beat_round.ms > gap_ms(core);
+}
+
 void xha_round(struct xha_core *core, uint8_t host, const struct xha_round *round)
 {
     struct host *h = &core->host[host];
-    int64_t gap_ms = 3 * core->set.round_interval.ms > 3000 ? 3 * core->set.round_interval.ms : 3000;
 
     h->rounds++;
     h->last_round = core->now;
@@ -212,7 +222,7 @@ void xha_round(struct xha_core *core, uint8_t host, const struct xha_round *roun
     h->sweep_next = h->present.head;
     if (!round->beats_read)
         return;
-    if (!h->beat_rounds || core->now.ms - h->last_beat_round.ms > gap_ms + round->lag.ms)
+    if (!h->beat_rounds || core->now.ms - h->last_beat_round.ms > gap_ms(core) + round->lag.ms)
         h->grace_from = core->now; /* nobody listened for a while: that is no lateness of theirs */
     h->beat_rounds++;
     h->last_beat_round = core->now;

@@ -313,6 +313,7 @@ void xha_round(struct xha_core *core, uint8_t host, const struct xha_round *roun
 void xha_sweep(struct xha_core *core, uint8_t host);
 void xha_judge(struct xha_core *core, uint8_t host);
 struct xha_time xha_rounds_due(const struct xha_core *core, uint8_t host);
+bool xha_deaf(const struct xha_core *core, const struct dom *d);
 void xha_forget_sight(struct xha_core *core, struct dom *d);
 
 /* probe.c: is it ill, and how? */

@@ -259,17 +259,11 @@ void xha_cleared(struct xha_core *core, struct dom *d)
 
     xha_store_domid(core, d, XHA_DOMID_NONE);
     d->clear_tries = 0;
-    if (d->deferred && d->deferred_do == XHA_DO_STOP) { /* asked meanwhile: do not even start it */
-        d->deferred = false;
-        d->want_run = false;
-        d->failure = XHA_FAIL_NONE;
-        d->purpose = XHA_FOR_STOP;
-    }
     if (d->purpose == XHA_FOR_STOP || d->purpose == XHA_FOR_NOTHING)
         xha_rest(core, d, XHA_ST_STOPPED, d->failure ? XHA_CAUSE_FAILURE : XHA_CAUSE_OPERATOR, d->failure);
-    else if (d->slot && !xha_queue_preempts(core))
+    else if (d->slot && !xha_queue_preempts(core) && !d->deferred)
         begin_start(core, d);
-    else
+    else /* also when an order came meanwhile, which will take it from the queue */
         xha_enqueue(core, d, d->purpose, at_once, XHA_CAUSE_WORKER_OK, XHA_ACT_DESTROY);
 }
 
@@ -351,7 +345,10 @@ void xha_start_refused(struct xha_core *core, struct dom *d)
     if (d->refusal == XHA_REFUSAL_NO_CHECKPOINT && d->purpose == XHA_FOR_RECOVERY) {
         xha_alarm(core, d, XHA_SEV_WARNING, XHA_CAUSE_NO_CHECKPOINT, 0);
         d->restores = RESTORES_MAX + 1;
-        begin_start(core, d);
+        if (d->deferred)
+            xha_enqueue(core, d, d->purpose, (struct xha_span){ 0 }, XHA_CAUSE_NO_CHECKPOINT, 0);
+        else
+            begin_start(core, d);
         return;
     }
     xha_slot_give_back(core, d);

@@ -80,6 +80,7 @@ void xha_probed(struct xha_core *core, struct dom *d)
 {
     /* The answers take their time: three quarters of the window between them will do. */
     struct xha_time enough = after(d->probe_at, (struct xha_span){ core->set.probe_window.ms * 3 / 4 });
+    struct xha_time grace = after(host_of(core, d)->grace_from, d->policy.heartbeat_timeout);
 
     if (!d->probe_known || d->probe.cpu_time_ns < d->probe_first.cpu_time_ns) {
         d->probe_known = true;
@@ -89,7 +90,7 @@ void xha_probed(struct xha_core *core, struct dom *d)
     }
     if (before(core->now, enough))
         return;
-    if (host_of(core, d)->ill) {
+    if (host_of(core, d)->ill || xha_deaf(core, d)) {
         d->held = true;
         wait_on(core, d, after(core->now, core->set.probe_window));
         return;
@@ -97,6 +98,8 @@ void xha_probed(struct xha_core *core, struct dom *d)
     d->held = false;
     if (before(core->now, xha_beat_due(core, d)) && d->beaten)
         wait_on(core, d, xha_beat_due(core, d));
+    else if (before(core->now, grace)) /* beats were not heard for a while: its first one, too */
+        wait_on(core, d, grace);
     else
         judge(core, d);
 }
