@@ -130,7 +130,7 @@ int sim_step(struct sim *sim, struct xha_event *ev)
     return rc;
 }
 
-void sim_protect(struct sim *sim, int guest)
+int sim_protect(struct sim *sim, int guest)
 {
     struct sim_guest *g = &sim->guest[guest];
     struct sim_stored *st = &sim->stored[guest];
@@ -150,7 +150,7 @@ void sim_protect(struct sim *sim, int guest)
     g->policy_ms = sim->now_ms;
     ev.u.protect.policy = &g->policy;
     snprintf(ev.u.protect.name, sizeof(ev.u.protect.name), "%s", g->name);
-    sim_step(sim, &ev);
+    return sim_step(sim, &ev);
 }
 
 static void recall(struct sim *sim, int guest)

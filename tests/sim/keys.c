@@ -1,7 +1,8 @@
 /*
  * keys.c - the keys of policies and settings in scripts, with the names of xha-domain(5) and xhad.conf(5).
  *
- * The daemon's own parser reads files with libconfig; a script wants one line. The defaults are those of the manual.
+ * The daemon's own parser reads files with libconfig; a script wants one line. The defaults are those of the
+ * manual.
  */
 #include "tests/sim/script.h"
 
@@ -66,11 +67,23 @@ const char *sim_effect_word(int effect)
     return effect >= 0 && effect < SIM_EFFECT_N_ ? words[effect] : "?";
 }
 
-#define P(m)        offsetof(struct xha_policy, m)
-#define SPAN(n)     { #n, KEY_SPAN, P(n), NULL, 0 }
-#define U32(n)      { #n, KEY_U32, P(n), NULL, 0 }
-#define BOOL(n)     { #n, KEY_BOOL, P(n), NULL, 0 }
-#define REACT(n, f) { n, KEY_WORD, P(react[f]), reaction_word, XHA_REACT_N_ }
+#define P(m) offsetof(struct xha_policy, m)
+#define SPAN(n)                                                                                              \
+    {                                                                                                        \
+#n, KEY_SPAN, P(n), NULL, 0                                                                          \
+    }
+#define U32(n)                                                                                               \
+    {                                                                                                        \
+#n, KEY_U32, P(n), NULL, 0                                                                           \
+    }
+#define BOOL(n)                                                                                              \
+    {                                                                                                        \
+#n, KEY_BOOL, P(n), NULL, 0                                                                          \
+    }
+#define REACT(n, f)                                                                                          \
+    {                                                                                                        \
+        n, KEY_WORD, P(react[f]), reaction_word, XHA_REACT_N_                                                \
+    }
 
 static const struct key policy_keys[] = {
     { "protection", KEY_WORD, P(protection), protection_word, XHA_PROT_N_ },
@@ -105,9 +118,15 @@ static const struct key policy_keys[] = {
 #undef P
 #undef SPAN
 #undef U32
-#define S(m)    offsetof(struct xha_settings, m)
-#define SPAN(n) { #n, KEY_SPAN, S(n), NULL, 0 }
-#define U32(n)  { #n, KEY_U32, S(n), NULL, 0 }
+#define S(m) offsetof(struct xha_settings, m)
+#define SPAN(n)                                                                                              \
+    {                                                                                                        \
+#n, KEY_SPAN, S(n), NULL, 0                                                                          \
+    }
+#define U32(n)                                                                                               \
+    {                                                                                                        \
+#n, KEY_U32, S(n), NULL, 0                                                                           \
+    }
 
 static const struct key settings_keys[] = {
     { "order", KEY_WORD, S(order), order_word, XHA_ORDER_N_ },

@@ -98,7 +98,8 @@ static bool play_guest(struct sim *sim, const struct sim_line *line)
     return true;
 }
 
-/* ---- other toolstacks ------------------------------------------------------------------------------------ */
+/* ---- other toolstacks ------------------------------------------------------------------------------------
+ */
 
 static void somebody_creates(struct sim *sim, int guest, int host)
 {
@@ -164,7 +165,8 @@ static bool play_somebody(struct sim *sim, const struct sim_line *line)
     return true;
 }
 
-/* ---- workers, checkpoints, the host ------------------------------------------------------------------------ */
+/* ---- workers, checkpoints, the host
+ * ------------------------------------------------------------------------ */
 
 static void habit_set(struct sim *sim, const struct sim_line *line, enum xha_action_type type)
 {
@@ -253,7 +255,8 @@ static bool play_host(struct sim *sim, const struct sim_line *line)
     return true;
 }
 
-/* ---- xhad and its operators -------------------------------------------------------------------------------- */
+/* ---- xhad and its operators
+ * -------------------------------------------------------------------------------- */
 
 static bool play_xhad(struct sim *sim, const struct sim_line *line)
 {
@@ -304,7 +307,7 @@ static void order_give(struct sim *sim, const struct sim_line *line, enum xha_or
         sim->host[line->host].maintenance = type == XHA_DO_MAINTENANCE_ON;
         for (unsigned i = 0; i < sim->n_guests; i++)
             if (sim->guest[i].host == line->host)
-                sim->guest[i].maintenance = type == XHA_DO_MAINTENANCE_ON;
+                sim_rules_order(sim, (int)i, type, 0, sim->guest[i].order_open);
     }
 }
 
@@ -336,14 +339,18 @@ static void settings_change(struct sim *sim, const struct sim_line *line)
 static void policy_change(struct sim *sim, const struct sim_line *line)
 {
     char err[200];
-    int i = sim_inst_find(sim, line->guest, -1);
+    struct xha_policy was = sim->guest[line->guest].policy;
+    int i = sim_inst_find(sim, line->guest, -1), rc;
 
     if (sim_policy_apply(&sim->guest[line->guest].policy, line->text, err, sizeof(err)))
         sim_fail(sim, "%s", err);
+    if (sim->stored[line->guest].there) {
+        rc = sim_protect(sim, line->guest);
+        if (rc && sim->core) /* refused: the old one stays */
+            sim->guest[line->guest].policy = sim->stored[line->guest].policy = was;
+    }
     if (i >= 0)
         sim_inst_after(sim, i);
-    if (sim->stored[line->guest].there)
-        sim_protect(sim, line->guest);
 }
 
 static bool play_operator(struct sim *sim, const struct sim_line *line)
@@ -391,7 +398,8 @@ static bool play_operator(struct sim *sim, const struct sim_line *line)
     }
 }
 
-/* ---- judgements -------------------------------------------------------------------------------------------- */
+/* ---- judgements
+ * -------------------------------------------------------------------------------------------- */
 
 static void expect(struct sim *sim, const struct sim_line *line)
 {
@@ -409,7 +417,8 @@ static void expect(struct sim *sim, const struct sim_line *line)
     }
     switch (line->verb) {
     case SIM_EXPECT_STATE:
-        met = !xha_core_find(sim->core, &sim->guest[line->guest].uuid, &view) && (int)view.state == line->word;
+        met =
+            !xha_core_find(sim->core, &sim->guest[line->guest].uuid, &view) && (int)view.state == line->word;
         found = view.name ? xha_state_name(view.state) : "not protected";
         break;
     case SIM_EXPECT_LIVES:
@@ -427,8 +436,8 @@ static void expect(struct sim *sim, const struct sim_line *line)
         break;
     }
     if (!met)
-        sim_fail(sim, "%s:%u: %s: not so%s%s", sim->script->file, line->lineno, text, found[0] ? ", it is " : "",
-                 found);
+        sim_fail(sim, "%s:%u: %s: not so%s%s", sim->script->file, line->lineno, text,
+                 found[0] ? ", it is " : "", found);
 }
 
 void sim_line_play(struct sim *sim, const struct sim_line *line)

@@ -78,7 +78,8 @@ static void snapshot_send(struct sim *sim, struct snapshot *s)
     unsigned cut = 0;
 
     if (sim->jitter) {
-        at += sim_rng_chance(&sim->rng, 10) ? sim_rng_range(&sim->rng, 0, 400) : sim_rng_range(&sim->rng, 0, 5);
+        at +=
+            sim_rng_chance(&sim->rng, 10) ? sim_rng_range(&sim->rng, 0, 400) : sim_rng_range(&sim->rng, 0, 5);
         if (s->n > 1 && sim_rng_chance(&sim->rng, 5))
             cut = (unsigned)sim_rng_range(&sim->rng, 1, s->n - 1);
     }
@@ -107,6 +108,8 @@ void sim_deliver(struct sim *sim, struct sim_future *f)
             ev.type = XHA_EV_ROUND;
             ev.u.round = s->round;
             sim->host[s->host].told_ms = s->round.began.ms;
+            if (s->round.beats_read && s->round.xenstore_ok)
+                sim->host[s->host].told_beats_ms = s->round.began.ms;
         } else {
             ev.type = XHA_EV_SEEN;
             ev.uuid = sim->guest[s->of[i].guest].uuid;

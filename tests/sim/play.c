@@ -6,6 +6,9 @@
 #include <stdarg.h>
 #include <string.h>
 
+#define REST_LOOK_MS 5000
+#define REST_MS      90000
+
 void sim_fail(struct sim *sim, const char *fmt, ...)
 {
     va_list ap;
@@ -48,6 +51,19 @@ static void inst_future(struct sim *sim, const struct sim_future *f)
         sim_inst_shut(sim, f->a, XHA_SHUTDOWN_POWEROFF);
 }
 
+/* Everybody has rested for longer than a beat takes to be late: the rest of the time would tell nothing new.
+ */
+static void rest_look(struct sim *sim)
+{
+    if (!sim_rules_rest(sim))
+        sim->rest_since = -1;
+    else if (sim->rest_since < 0)
+        sim->rest_since = sim->now_ms;
+    else if (sim->now_ms - sim->rest_since >= REST_MS)
+        sim->end_ms = sim->now_ms;
+    sim_in(sim, REST_LOOK_MS, (struct sim_future){ .kind = SIM_F_REST });
+}
+
 static void happen(struct sim *sim, struct sim_future *f)
 {
     int i;
@@ -63,6 +79,7 @@ static void happen(struct sim *sim, struct sim_future *f)
         break;
     case SIM_F_RECREATE:
         if (sim_inst_find(sim, f->a, f->b) < 0) {
+            sim->guest[f->a].wish = SIM_WISH_NONE; /* somebody wants otherwise now */
             i = sim_inst_create(sim, f->a, f->b, false);
             sim_inst_unpause(sim, i);
         }
@@ -91,6 +108,11 @@ static void happen(struct sim *sim, struct sim_future *f)
         break;
     case SIM_F_SETTLE:
         sim_settle(sim);
+        sim->rest_since = -1;
+        sim_in(sim, REST_LOOK_MS, (struct sim_future){ .kind = SIM_F_REST });
+        break;
+    case SIM_F_REST:
+        rest_look(sim);
         break;
     }
 }

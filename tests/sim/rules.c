@@ -1,8 +1,8 @@
 /*
  * rules.c - what must always hold, judged by what is true in the simulated world.
  *
- * Each check names its rule. Where the core cannot know better (something happened after the last listing that it
- * got, an order was lost with xhad) there is no judgement. sim_fail() ends the run.
+ * Each check names its rule. Where the core cannot know better (something happened after the last listing
+ * that it got, an order was lost with xhad) there is no judgement. sim_fail() ends the run.
  */
 #include "tests/sim/sim.h"
 
@@ -30,12 +30,8 @@ static bool told(const struct sim *sim, int host, int64_t at_ms)
     return sim->host[host].told_ms > at_ms;
 }
 
-static bool left_alone(const struct sim *sim, const struct sim_guest *g)
-{
-    return g->maintenance || sim->host[g->host].maintenance;
-}
-
-/* ---- what the rules learn -------------------------------------------------------------------------------- */
+/* ---- what the rules learn --------------------------------------------------------------------------------
+ */
 
 void sim_rules_died(struct sim *sim, const struct sim_inst *inst, enum sim_death how)
 {
@@ -72,7 +68,13 @@ void sim_rules_order(struct sim *sim, int guest, enum xha_order_type type, int r
         break;
     case XHA_DO_MAINTENANCE_ON:
     case XHA_DO_MAINTENANCE_OFF:
+        if (g->maintenance ==
+            (type == XHA_DO_MAINTENANCE_ON)) { /* an order to the host, and nothing new to it */
+            g->order_open = was_open;
+            break;
+        }
         g->maintenance = type == XHA_DO_MAINTENANCE_ON;
+        g->wish = SIM_WISH_NONE;
         g->order_open = type == XHA_DO_MAINTENANCE_OFF && was_open;
         break;
     default:
@@ -81,7 +83,8 @@ void sim_rules_order(struct sim *sim, int guest, enum xha_order_type type, int r
     }
 }
 
-/* ---- deeds ------------------------------------------------------------------------------------------------- */
+/* ---- deeds
+ * ------------------------------------------------------------------------------------------------- */
 
 static void rule_intent(struct sim *sim, const struct xha_action *act, int guest)
 {
@@ -90,8 +93,9 @@ static void rule_intent(struct sim *sim, const struct xha_action *act, int guest
     if (!sim->persisted_now[guest])
         sim_fail(sim, "intent before deed: %s of %s was not persisted", xha_action_name(act->type), g->name);
     else if (sim->persisted[guest] != act->id)
-        sim_fail(sim, "intent before deed: %s #%llu of %s, but #%llu was persisted", xha_action_name(act->type),
-                 (unsigned long long)act->id, g->name, (unsigned long long)sim->persisted[guest]);
+        sim_fail(sim, "intent before deed: %s #%llu of %s, but #%llu was persisted",
+                 xha_action_name(act->type), (unsigned long long)act->id, g->name,
+                 (unsigned long long)sim->persisted[guest]);
     if (act->id <= sim->max_id)
         sim_fail(sim, "action ids are unique for ever: #%llu for %s of %s was used before",
                  (unsigned long long)act->id, xha_action_name(act->type), g->name);
@@ -102,8 +106,9 @@ static void rule_intent(struct sim *sim, const struct xha_action *act, int guest
         if (sim->job[i].used && !sim->job[i].ended && sim->job[i].guest == guest &&
             sim->job[i].type != XHA_ACT_SCHED && act->type != XHA_ACT_SCHED &&
             sim->job[i].type != XHA_ACT_CHECKPOINT)
-            sim_fail(sim, "one deed at a time: %s of %s while %s #%llu is under way", xha_action_name(act->type),
-                     g->name, xha_action_name(sim->job[i].type), (unsigned long long)sim->job[i].id);
+            sim_fail(sim, "one deed at a time: %s of %s while %s #%llu is under way",
+                     xha_action_name(act->type), g->name, xha_action_name(sim->job[i].type),
+                     (unsigned long long)sim->job[i].id);
 }
 
 /* Rule 1: never two; and no start without the knowledge that the old one is gone. */
@@ -117,8 +122,8 @@ static void rule_once(struct sim *sim, int guest)
         if (!inst->there || inst->dying || inst->guest != guest)
             continue;
         if (inst->ours || told(sim, inst->host, inst->created_ms))
-            sim_fail(sim, "rule 1, never two: %s is to be started, and is there as domid %d on host %d", g->name,
-                     inst->domid, inst->host);
+            sim_fail(sim, "rule 1, never two: %s is to be started, and is there as domid %d on host %d",
+                     g->name, inst->domid, inst->host);
     }
 }
 
@@ -136,11 +141,13 @@ static bool start_has_reason(const struct sim *sim, const struct sim_guest *g)
     case SIM_DEATH_SHUT:
         if (g->swept && (g->policy.react[XHA_FAIL_DESTROYED] == XHA_REACT_RECOVER || xhad_was_down))
             return true;
-        return g->policy.react[kind] == XHA_REACT_RECOVER;
+        return g->policy.react[kind] == XHA_REACT_RECOVER ||
+               (kind == XHA_FAIL_REBOOT && g->policy.react[kind] == XHA_REACT_RESPECT);
     case SIM_DEATH_CLEARED:
         return true; /* the rules of DESTROY judged it */
     case SIM_DEATH_DESTROYED:
-        return g->policy.react[XHA_FAIL_DESTROYED] == XHA_REACT_RECOVER || (xhad_was_down && g->policy.autostart);
+        return g->policy.react[XHA_FAIL_DESTROYED] == XHA_REACT_RECOVER ||
+               (xhad_was_down && g->policy.autostart);
     }
     return false;
 }
@@ -154,7 +161,7 @@ static void rule_wanted(struct sim *sim, const struct xha_action *act, int guest
         return;
     if (g->policy.protection == XHA_PROT_MONITOR && g->policy_ms < sim->now_ms)
         sim_fail(sim, "monitor never acts: %s of %s", verb, g->name);
-    else if (left_alone(sim, g))
+    else if (g->maintenance || sim->host[g->host].maintenance)
         sim_fail(sim, "maintenance is left alone: %s of %s", verb, g->name);
     else if (g->wish == SIM_WISH_STOP)
         sim_fail(sim, "rule 5: %s of %s, which an operator stopped", verb, g->name);
@@ -166,21 +173,29 @@ static void rule_wanted(struct sim *sim, const struct xha_action *act, int guest
                  g->death_reason);
 }
 
+static unsigned recoveries(const struct sim *sim, const struct sim_guest *g)
+{
+    unsigned n = 0, kept = sizeof(g->recovery_ms) / sizeof(g->recovery_ms[0]);
+
+    for (unsigned i = 0; i < kept && i < g->n_recoveries; i++)
+        n += g->recovery_ms[i] > sim->now_ms - g->policy.restart_window.ms;
+    return n;
+}
+
 /* A recovery begins when a failure puts the domain into the queue. */
 static void rule_limit(struct sim *sim, const struct xha_action *act, int guest)
 {
     struct sim_guest *g = &sim->guest[guest];
-    unsigned in_window = 0, kept = sizeof(g->recovery_ms) / sizeof(g->recovery_ms[0]);
+    unsigned in_window, kept = sizeof(g->recovery_ms) / sizeof(g->recovery_ms[0]);
 
     if (act->cause != XHA_CAUSE_FAILURE || act->u.note.to != XHA_ST_QUEUED ||
         act->u.note.purpose != XHA_FOR_RECOVERY)
         return;
     g->recovery_ms[g->n_recoveries++ % kept] = sim->now_ms;
-    for (unsigned i = 0; i < kept && i < g->n_recoveries; i++)
-        in_window += g->recovery_ms[i] > sim->now_ms - g->policy.restart_window.ms;
+    in_window = recoveries(sim, g);
     if (in_window > g->policy.max_restarts && g->policy_ms < sim->now_ms - g->policy.restart_window.ms)
-        sim_fail(sim, "restart limit: %s is recovered %u times in %lld s, its policy allows %u", g->name, in_window,
-                 (long long)g->policy.restart_window.ms / 1000, g->policy.max_restarts);
+        sim_fail(sim, "restart limit: %s is recovered %u times in %lld s, its policy allows %u", g->name,
+                 in_window, (long long)g->policy.restart_window.ms / 1000, g->policy.max_restarts);
 }
 
 static void rule_parallel(struct sim *sim, int guest)
@@ -189,7 +204,8 @@ static void rule_parallel(struct sim *sim, int guest)
     unsigned n = 0;
 
     for (unsigned i = 0; i < sim->n_jobs; i++)
-        n += sim->job[i].used && sim->job[i].host == host && !sim->job[i].ended && sim->job[i].guest != guest &&
+        n += sim->job[i].used && sim->job[i].host == host && !sim->job[i].ended &&
+             sim->job[i].guest != guest &&
              (sim->job[i].type == XHA_ACT_START || sim->job[i].type == XHA_ACT_RESTORE);
     if (n >= sim->settings.parallel)
         sim_fail(sim, "parallel %u is exceeded: %s is started while %u others are", sim->settings.parallel,
@@ -252,13 +268,15 @@ static void rules_destroy(struct sim *sim, const struct xha_action *act, int gue
     }
     if (g->policy.protection == XHA_PROT_MONITOR && g->policy_ms < sim->now_ms)
         sim_fail(sim, "monitor never acts: destroy of %s", g->name);
-    else if (left_alone(sim, g))
+    else if (g->maintenance)
         sim_fail(sim, "maintenance is left alone: destroy of %s", g->name);
-    else if (inst->paused && told(sim, inst->host, inst->touched_ms) && inst->verdict_ms < 0)
+    else if (inst->paused && !inst->shut && told(sim, inst->host, inst->touched_ms) && inst->verdict_ms < 0)
         sim_fail(sim, "paused is left alone: destroy of %s", g->name);
     else if (sim_inst_alive(inst) && !inst->orphan && inst->verdict_ms < 0)
-        sim_fail(sim, "rule 6, no healthy guest is killed: %s (domid %d) runs, and nothing was found wrong with it",
-                 g->name, inst->domid);
+        sim_fail(
+            sim,
+            "rule 6, no healthy guest is killed: %s (domid %d) runs, and nothing was found wrong with it",
+            g->name, inst->domid);
     else if (inst->shut && inst->reason != XHA_SHUTDOWN_SUSPEND && g->policy_ms < g->death_ms &&
              g->policy.react[kind_of(inst->reason)] == XHA_REACT_ALARM)
         sim_fail(sim, "the policy says alarm: destroy of %s", g->name);
@@ -280,7 +298,8 @@ static void rules_resume(struct sim *sim, const struct xha_action *act, int gues
         sim_fail(sim, "paused is left alone: resume of %s", sim->guest[guest].name);
 }
 
-/* ---- verdicts: the core finds a running guest ill --------------------------------------------------------- */
+/* ---- verdicts: the core finds a running guest ill ---------------------------------------------------------
+ */
 
 static void rule_verdict(struct sim *sim, const struct xha_action *act, int guest)
 {
@@ -299,15 +318,36 @@ static void rule_verdict(struct sim *sim, const struct xha_action *act, int gues
     if (inst->well_ms >= 0 && sim->now_ms - inst->well_ms > WELL_LONG_MS)
         sim_fail(sim, "rule 6: %s is well since %lld ms, and is found ill (%s)", g->name,
                  (long long)(sim->now_ms - inst->well_ms), xha_failure_name(kind));
-    else if (kind != XHA_FAIL_START && (!sim_host_xenstore_ok(sim, act->host) || sim_host_starved(sim, act->host)) &&
+    else if (kind != XHA_FAIL_START &&
+             (!sim_host_xenstore_ok(sim, act->host) || sim_host_starved(sim, act->host)) &&
              told(sim, act->host, h->trouble_from))
         sim_fail(sim, "host ill: %s is found ill (%s) while its host is", g->name, xha_failure_name(kind));
-    else if (kind == XHA_FAIL_HEARTBEAT && g->policy.heartbeat == XHA_BEAT_AGENT && inst->booted && !inst->dead &&
-             !inst->junk && g->policy_ms < sim->now_ms - g->policy.heartbeat_timeout.ms &&
+    else if (kind == XHA_FAIL_HEARTBEAT && g->policy.heartbeat == XHA_BEAT_AGENT && inst->booted &&
+             !inst->dead && !inst->junk && g->policy_ms < sim->now_ms - g->policy.heartbeat_timeout.ms &&
+             inst->beat_ms_seen <= h->told_beats_ms &&
              sim->now_ms - inst->beat_ms_seen < g->policy.heartbeat_timeout.ms)
         sim_fail(sim, "%s is found ill after %lld ms without a beat, its policy says %lld", g->name,
                  (long long)(sim->now_ms - inst->beat_ms_seen), (long long)g->policy.heartbeat_timeout.ms);
     inst->verdict_ms = sim->now_ms;
+}
+
+/* Given up: by the limit, by a reaction that says so, or because what an operator wanted cannot be done. */
+static void rule_given_up(struct sim *sim, const struct xha_action *act, int guest)
+{
+    const struct sim_guest *g = &sim->guest[guest];
+    bool right = true;
+
+    if (act->cause == XHA_CAUSE_LIMIT)
+        right = recoveries(sim, g) >= g->policy.max_restarts;
+    else if (act->cause == XHA_CAUSE_FAILURE)
+        right = g->policy.protection == XHA_PROT_MONITOR || g->policy.react[act->detail] != XHA_REACT_RECOVER;
+    else if (act->cause == XHA_CAUSE_WORKER_REFUSED || act->cause == XHA_CAUSE_WORKER_UNKNOWN)
+        right = act->u.note.purpose == XHA_FOR_RESTORE;
+    else
+        right = act->cause == XHA_CAUSE_PROTECTED;
+    if (!right)
+        sim_fail(sim, "%s was given up without a reason: %s, %u recoveries in its window", g->name,
+                 xha_cause_name(act->cause), recoveries(sim, g));
 }
 
 static void rule_note(struct sim *sim, const struct xha_action *act, int guest)
@@ -317,6 +357,8 @@ static void rule_note(struct sim *sim, const struct xha_action *act, int guest)
     if (act->cause == XHA_CAUSE_FAILURE)
         rule_verdict(sim, act, guest);
     rule_limit(sim, act, guest);
+    if (act->u.note.to == XHA_ST_FAILED && act->u.note.from != XHA_ST_FAILED)
+        rule_given_up(sim, act, guest);
     if (on_its_way(act->u.note.to) && !on_its_way(act->u.note.from))
         g->way_ms = sim->now_ms;
     switch (act->u.note.to) {
@@ -339,8 +381,8 @@ void sim_rules_action(struct sim *sim, const struct xha_action *act, int guest)
     bool deed = act->type >= XHA_ACT_START && act->type <= XHA_ACT_SCHED;
 
     if (guest < 0) {
-        if (deed || act->type == XHA_ACT_PERSIST || act->type == XHA_ACT_FORGET || act->type == XHA_ACT_NOTE ||
-            act->type == XHA_ACT_PROBE)
+        if (deed || act->type == XHA_ACT_PERSIST || act->type == XHA_ACT_FORGET ||
+            act->type == XHA_ACT_NOTE || act->type == XHA_ACT_PROBE)
             sim_fail(sim, "%s without a domain", xha_action_name(act->type));
         return;
     }
@@ -372,7 +414,8 @@ void sim_rules_action(struct sim *sim, const struct xha_action *act, int guest)
     }
 }
 
-/* ---- after every step, and at the end ---------------------------------------------------------------------- */
+/* ---- after every step, and at the end
+ * ---------------------------------------------------------------------- */
 
 void sim_rules_after(struct sim *sim)
 {
@@ -404,9 +447,16 @@ int64_t sim_rules_bound_ms(const struct sim *sim)
     return ms + 3 * longest;
 }
 
-static bool at_rest(enum xha_state state)
+static bool at_rest(const struct sim *sim, const struct xha_view *v)
 {
-    switch (state) {
+    switch (v->state) {
+    case XHA_ST_QUEUED: /* nothing is started on a host in maintenance */
+        return sim->host[v->host].maintenance;
+    case XHA_ST_SUSPECT: /* judged, and left alone */
+        return v->policy->protection == XHA_PROT_MONITOR || v->policy->io_is_life ||
+               (v->failure == XHA_FAIL_START && v->last_beat.ms == 0) ||
+               v->policy->react[v->failure] == XHA_REACT_ALARM ||
+               v->policy->react[v->failure] == XHA_REACT_RESPECT;
     case XHA_ST_DEFINED:
     case XHA_ST_RUNNING:
     case XHA_ST_PAUSED:
@@ -426,19 +476,21 @@ static void end_judge(struct sim *sim, int guest)
     const struct sim_guest *g = &sim->guest[guest];
     int i = sim_inst_find(sim, guest, -1);
     const struct sim_inst *inst = i < 0 ? NULL : &sim->inst[i];
-    bool should_run = g->wish == SIM_WISH_RUN && g->death != SIM_DEATH_SHUT && g->death != SIM_DEATH_DESTROYED;
+    bool should_run =
+        g->wish == SIM_WISH_RUN && g->death != SIM_DEATH_SHUT && g->death != SIM_DEATH_DESTROYED;
     struct xha_view v;
 
     if (!sim->stored[guest].there || xha_core_find(sim->core, &g->uuid, &v))
         return;
-    if (!at_rest(v.state)) {
-        sim_fail(sim, "liveness: %s is still %s, %lld s after all trouble ended", g->name, xha_state_name(v.state),
-                 (long long)(sim->now_ms - sim->script->end_ms) / 1000);
+    if (!at_rest(sim, &v)) {
+        sim_fail(sim, "liveness: %s is still %s, %lld s after all trouble ended", g->name,
+                 xha_state_name(v.state), (long long)(sim->now_ms - sim->script->end_ms) / 1000);
         return;
     }
-    if (g->unclear || g->dup_seen || left_alone(sim, g))
+    if (g->unclear || g->dup_seen || g->maintenance || sim->host[g->host].maintenance)
         return;
-    if (v.state == XHA_ST_RUNNING && (!inst || !sim_inst_alive(inst) || inst->domid != v.domid))
+    if (v.state == XHA_ST_RUNNING && !v.checkpointing &&
+        (!inst || !sim_inst_alive(inst) || inst->domid != v.domid))
         sim_fail(sim, "belief and truth: %s is believed to run as domid %d, and does not", g->name, v.domid);
     if (inst && inst->well_ms >= 0 && !inst->paused && v.state != XHA_ST_RUNNING &&
         g->policy.protection != XHA_PROT_MONITOR)
@@ -451,8 +503,18 @@ static void end_judge(struct sim *sim, int guest)
         should_run = true;
     if (should_run && v.state != XHA_ST_FAILED && v.state != XHA_ST_ERROR)
         sim_fail(sim, "liveness: %s should run, and is %s", g->name, xha_state_name(v.state));
-    if (should_run && v.state == XHA_ST_FAILED && !g->gave_up)
-        sim_fail(sim, "liveness: %s was given up without a reason in its policy", g->name);
+}
+
+bool sim_rules_rest(const struct sim *sim)
+{
+    struct xha_view v;
+
+    if (!sim->core)
+        return false;
+    for (unsigned i = 0; i < sim->n_guests; i++)
+        if (!xha_core_find(sim->core, &sim->guest[i].uuid, &v) && !at_rest(sim, &v))
+            return false;
+    return true;
 }
 
 void sim_rules_end(struct sim *sim)

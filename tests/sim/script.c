@@ -2,7 +2,8 @@
  * script.c - reads and writes scripts. One table holds the form of every line: a form is words and places,
  * and serves the reader and the writer.
  *
- * Places: %d domain, %t length of time, %n number, %j a worker's verb or "all", %r refusal, %e effect, %s state,
+ * Places: %d domain, %t length of time, %n number, %j a worker's verb or "all", %r refusal, %e effect, %s
+ * state,
  * %* the rest of the line. Any line may end in "on host N".
  */
 #include "tests/sim/script.h"
@@ -147,7 +148,8 @@ static unsigned tokens_split(char *text, char **tok)
     unsigned n = 0;
     char *save = NULL;
 
-    for (char *t = strtok_r(text, " \t\r\n", &save); t && n < TOKENS_MAX; t = strtok_r(NULL, " \t\r\n", &save))
+    for (char *t = strtok_r(text, " \t\r\n", &save); t && n < TOKENS_MAX;
+         t = strtok_r(NULL, " \t\r\n", &save))
         tok[n++] = t;
     return n;
 }
@@ -260,7 +262,8 @@ static int verb_parse(struct sim_script *script, struct sim_line *line, char **t
             return 0;
         }
     }
-    return bad(err, err_len, "%s", why[0] ? why : "this line is not understood: see tests/scenario/README.md");
+    return bad(err, err_len, "%s",
+               why[0] ? why : "this line is not understood: see tests/scenario/README.md");
 }
 
 static int domain_parse(struct sim_script *script, const char *text, char *err, size_t err_len)
@@ -330,12 +333,14 @@ static int plain_parse(struct sim_script *script, char **tok, unsigned n, char *
         return 0;
     }
     if (n == 2 && !strcmp(tok[0], "run"))
-        return sim_span_parse(tok[1], &script->end_ms) ? bad(err, err_len, "'%s' is no length of time", tok[1])
-                                                       : 0;
+        return sim_span_parse(tok[1], &script->end_ms)
+                   ? bad(err, err_len, "'%s' is no length of time", tok[1])
+                   : 0;
     return 1;
 }
 
-int sim_script_parse_line(struct sim_script *script, const char *text, unsigned lineno, char *err, size_t err_len)
+int sim_script_parse_line(struct sim_script *script, const char *text, unsigned lineno, char *err,
+                          size_t err_len)
 {
     char copy[SIM_TEXT_MAX];
     char *tok[TOKENS_MAX], **t = tok;

@@ -1,8 +1,8 @@
 /*
  * script.h - a story to be played: settings, domains, and what happens to them when.
  *
- * The scenario runner reads scripts from .sim files; the swarm makes random ones, and writes the shrunk ones out
- * in the same language. README.md in tests/scenario describes it.
+ * The scenario runner reads scripts from .sim files; the swarm makes random ones, and writes the shrunk ones
+ * out in the same language. README.md in tests/scenario describes it.
  */
 #ifndef XHA_SIM_SCRIPT_H
 #define XHA_SIM_SCRIPT_H
@@ -93,22 +93,17 @@ enum sim_verb {
 };
 
 /* How far a worker had come when it ended UNKNOWN. */
-enum sim_effect {
-    SIM_EFFECT_NOTHING,
-    SIM_EFFECT_HALF,
-    SIM_EFFECT_DONE,
-    SIM_EFFECT_N_
-};
+enum sim_effect { SIM_EFFECT_NOTHING, SIM_EFFECT_HALF, SIM_EFFECT_DONE, SIM_EFFECT_N_ };
 
 struct sim_line {
     int64_t at_ms;
     enum sim_verb verb;
-    int guest;      /* index, or -1 */
+    int guest; /* index, or -1 */
     int host;
     int64_t span_ms;
     int64_t number;
-    int word;       /* enum xha_action_type, 0: all of them; or enum xha_state */
-    int word2;      /* enum xha_refusal or enum sim_effect */
+    int word;  /* enum xha_action_type, 0: all of them; or enum xha_state */
+    int word2; /* enum xha_refusal or enum sim_effect */
     char text[SIM_TEXT_MAX];
     unsigned lineno;
 };
@@ -117,8 +112,8 @@ struct sim_guest_def {
     char name[SIM_NAME_MAX];
     struct xha_policy policy;
     char policy_text[SIM_TEXT_MAX];
-    bool running;   /* runs before xhad protects it */
-    bool later;     /* not under protection until an `operator protects` */
+    bool running; /* runs before xhad protects it */
+    bool later;   /* not under protection until an `operator protects` */
     int host;
 };
 
@@ -127,8 +122,8 @@ struct sim_script {
     struct xha_settings settings;
     char settings_text[SIM_TEXT_MAX];
     unsigned hosts;
-    uint64_t jitter;    /* seed of random latencies; 0: none, all latencies fixed */
-    bool settle;        /* at the end all disturbances end, and everybody must come to rest (swarm) */
+    uint64_t jitter; /* seed of random latencies; 0: none, all latencies fixed */
+    bool settle;     /* at the end all disturbances end, and everybody must come to rest (swarm) */
     int64_t end_ms;
     unsigned n_guests;
     struct sim_guest_def guest[SIM_GUESTS_MAX];
@@ -141,7 +136,8 @@ void sim_script_free(struct sim_script *script);
 
 /* Both return 0, or -1 with "FILE:LINE: what is wrong" in err. */
 int sim_script_read(struct sim_script *script, FILE *in, char *err, size_t err_len);
-int sim_script_parse_line(struct sim_script *script, const char *text, unsigned lineno, char *err, size_t err_len);
+int sim_script_parse_line(struct sim_script *script, const char *text, unsigned lineno, char *err,
+                          size_t err_len);
 
 /* Adds a copy of the line; keeps no order: sim_script_sort() brings the lines into order of time. */
 struct sim_line *sim_script_add(struct sim_script *script, const struct sim_line *line);
@@ -149,7 +145,8 @@ void sim_script_sort(struct sim_script *script);
 
 void sim_script_write(const struct sim_script *script, FILE *out);
 /* The line as it stands in a script, without its time; into buf, which is returned. */
-const char *sim_line_text(const struct sim_script *script, const struct sim_line *line, char *buf, size_t len);
+const char *sim_line_text(const struct sim_script *script, const struct sim_line *line, char *buf,
+                          size_t len);
 
 /* ---- keys.c: "key=value key=value …" into policies and settings; -1 and a reason in err ---- */
 void sim_policy_default(struct xha_policy *policy);

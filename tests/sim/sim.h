@@ -1,9 +1,10 @@
 /*
- * sim.h - a world on virtual time around the real core: hosts, guests, toolstack, workers, and an xhad that can die.
+ * sim.h - a world on virtual time around the real core: hosts, guests, toolstack, workers, and an xhad that
+ * can die.
  *
- * sim_play() plays a script: it drives xha_core_step() as the daemon does, carries out the plans, and has the rules
- * (rules.c) look on. They know what is true in this world, not what the core believes. Everything is decided by the
- * script and its jitter seed.
+ * sim_play() plays a script: it drives xha_core_step() as the daemon does, carries out the plans, and has the
+ * rules (rules.c) look on. They know what is true in this world, not what the core believes. Everything is
+ * decided by the script and its jitter seed.
  *
  *   world.c    hosts and domains as Xen has them          workers.c  deeds: their duration, outcome, death
  *   observe.c  listings, rounds, probes                   keeper.c   xhad: core, stored records, restarts
@@ -23,7 +24,8 @@
 #define SIM_HOSTS_MAX 8
 #define SIM_CPS_MAX   16
 
-/* ---- what will happen ------------------------------------------------------------------------------------ */
+/* ---- what will happen ------------------------------------------------------------------------------------
+ */
 
 enum sim_future_kind {
     SIM_F_LINE,     /* a: line */
@@ -39,6 +41,7 @@ enum sim_future_kind {
     SIM_F_JOB,      /* a: job, serial; b: enum sim_phase */
     SIM_F_XHAD_UP,
     SIM_F_SETTLE,
+    SIM_F_REST, /* has everybody come to rest? */
 };
 
 struct sim_future {
@@ -62,7 +65,8 @@ bool sim_future_peek(const struct sim_futures *f, int64_t *at_ms_r);
 struct sim_future sim_future_take(struct sim_futures *f);
 void sim_future_free(struct sim_futures *f);
 
-/* ---- Xen ----------------------------------------------------------------------------------------------------- */
+/* ---- Xen
+ * ----------------------------------------------------------------------------------------------------- */
 
 enum sim_death {
     SIM_DEATH_NONE,     /* never lived */
@@ -77,18 +81,18 @@ struct sim_inst {
     uint64_t serial;
     int guest, host;
     int32_t domid;
-    bool ours;            /* made by one of our workers */
-    bool building;        /* paused by its maker */
-    bool orphan;          /* its maker died while building it */
+    bool ours;     /* made by one of our workers */
+    bool building; /* paused by its maker */
+    bool orphan;   /* its maker died while building it */
     bool paused, shut, dying;
     uint8_t reason;
     bool booted, dead, restored; /* dead: will never beat */
     bool hung, mute, junk, io, idle;
     int64_t created_ms, unpaused_ms, touched_ms; /* touched: by somebody: paused, shut, … */
-    int64_t verdict_ms;   /* xhad rightly found it ill, -1: it did not */
-    int64_t well_ms;      /* well since, -1: it is not */
-    int64_t beat_ms_seen; /* when its beat in xenstore last changed */
-    int64_t settled_ms;   /* counters are true up to here */
+    int64_t verdict_ms;                          /* xhad rightly found it ill, -1: it did not */
+    int64_t well_ms;                             /* well since, -1: it is not */
+    int64_t beat_ms_seen;                        /* when its beat in xenstore last changed */
+    int64_t settled_ms;                          /* counters are true up to here */
     int64_t cpu_ms, beat_ms, io_ms;
 };
 
@@ -99,8 +103,9 @@ struct sim_host {
     int64_t due_ms;       /* next round */
     int64_t delivered_ms; /* the last listing on its way arrives: they keep their order */
     int32_t next_domid;
-    bool maintenance;     /* an operator's order that was acknowledged */
-    int64_t told_ms;      /* began of the last round that the core got */
+    bool maintenance;      /* an operator's order that was acknowledged */
+    int64_t told_ms;       /* began of the last round that the core got */
+    int64_t told_beats_ms; /* ... of the last one with beats */
     bool listing_due;
 };
 
@@ -142,20 +147,19 @@ struct sim_guest {
     struct sim_checkpoint cp[SIM_CPS_MAX]; /* oldest first */
     /* what the rules know */
     bool protected_, maintenance;
-    enum sim_wish wish;         /* the last order that was acknowledged */
-    bool unclear;               /* an order of which nobody knows whether it was taken: no judgement until the next */
-    bool order_open;            /* it may be started or cleared on an order that is still being worked on */
+    enum sim_wish wish; /* the last order that was acknowledged */
+    bool unclear;       /* an order of which nobody knows whether it was taken: no judgement until the next */
+    bool order_open;    /* it may be started or cleared on an order that is still being worked on */
     int64_t order_ms, policy_ms;
-    enum sim_death death;       /* of the last instance */
+    enum sim_death death; /* of the last instance */
     uint8_t death_reason;
-    bool swept;                 /* ... and somebody removed what was left, so that its reason may not be known */
+    bool swept; /* ... and somebody removed what was left, so that its reason may not be known */
     int64_t death_ms;
-    bool gave_up;               /* the core gave it up for a reason that its policy names */
-    int64_t unknown_ms;         /* last deed that ended UNKNOWN */
+    int64_t unknown_ms; /* last deed that ended UNKNOWN */
     uint64_t term;
     unsigned n_recoveries;
-    int64_t recovery_ms[64];    /* starts and restores that nobody ordered; a ring */
-    int64_t way_ms;             /* on its way to run since */
+    int64_t recovery_ms[64]; /* starts and restores that nobody ordered; a ring */
+    int64_t way_ms;          /* on its way to run since */
     bool dup_seen;
 };
 
@@ -172,7 +176,7 @@ enum sim_phase {
 struct sim_job {
     bool used;
     uint64_t serial, id;
-    unsigned nth;           /* for people: the nth deed of this run */
+    unsigned nth; /* for people: the nth deed of this run */
     enum xha_action_type type;
     int guest, host;
     int32_t domid;
@@ -180,7 +184,7 @@ struct sim_job {
     int64_t queued_ms, takes_ms, mid_ms;
     bool begun, ended, nothing; /* nothing: it only reports */
     struct sim_habit habit;
-    int inst;               /* what it builds or works on, -1 */
+    int inst; /* what it builds or works on, -1 */
     uint64_t inst_serial;
     enum xha_result result;
     enum xha_refusal refusal;
@@ -188,13 +192,14 @@ struct sim_job {
     uint32_t skipped;
 };
 
-/* ---- xhad ------------------------------------------------------------------------------------------------ */
+/* ---- xhad ------------------------------------------------------------------------------------------------
+ */
 
 struct sim_stored {
     bool there, have_record;
     struct xha_policy policy;
     struct xha_record record;
-    unsigned order;         /* of protection */
+    unsigned order; /* of protection */
 };
 
 /* States × signals of the core, counted. */
@@ -215,7 +220,7 @@ enum sim_signal {
     SIM_SIG_RECALL,
     SIM_SIG_PROTECT,
     SIM_SIG_UNPROTECT,
-    SIM_SIG_ORDER,          /* + enum xha_order_type */
+    SIM_SIG_ORDER, /* + enum xha_order_type */
     SIM_SIG_N_ = SIM_SIG_ORDER + XHA_DO_N_,
 };
 
@@ -230,7 +235,7 @@ struct sim_cover {
 
 struct sim {
     const struct sim_script *script;
-    FILE *story;            /* NULL: silent */
+    FILE *story; /* NULL: silent */
     bool verbose;
     struct sim_cover *cover; /* may be NULL */
     struct sim_rng rng;
@@ -245,27 +250,28 @@ struct sim {
     struct sim_host host[SIM_HOSTS_MAX];
     struct sim_guest guest[SIM_GUESTS_MAX];
     struct sim_inst inst[SIM_INSTS_MAX];
-    unsigned n_insts;       /* slots in use lie below */
+    unsigned n_insts; /* slots in use lie below */
     struct sim_job job[SIM_JOBS_MAX];
     unsigned n_jobs;
 
-    struct xha_core *core;  /* NULL: xhad is down */
+    struct xha_core *core; /* NULL: xhad is down */
     struct xha_plan plan;
-    uint64_t life;          /* counts xhad's restarts */
+    uint64_t life; /* counts xhad's restarts */
     int64_t tick_ms;
     uint64_t next_id, max_id;
     unsigned deeds;
-    int64_t die_after;      /* actions until xhad dies; -1: it does not */
+    int64_t die_after; /* actions until xhad dies; -1: it does not */
     int64_t down_ms;
     int64_t up_since_ms;
-    unsigned spins;         /* ticks without time passing */
+    unsigned spins; /* ticks without time passing */
     struct sim_stored stored[SIM_GUESTS_MAX];
     unsigned protections;
     uint64_t persisted[SIM_GUESTS_MAX]; /* pending id of the record last stored in this plan */
     bool persisted_now[SIM_GUESTS_MAX];
 
     bool settling;
-    bool failed;            /* a rule is broken, or an expectation not met */
+    int64_t rest_since; /* settling: everybody rests since, -1: not */
+    bool failed;        /* a rule is broken, or an expectation not met */
     char why[512];
 };
 
@@ -279,7 +285,8 @@ void sim_fail(struct sim *sim, const char *fmt, ...) __attribute__((format(print
 int64_t sim_about(struct sim *sim, int64_t ms);
 void sim_in(struct sim *sim, int64_t ms, struct sim_future what);
 
-/* ---- world.c ---------------------------------------------------------------------------------------------- */
+/* ---- world.c ----------------------------------------------------------------------------------------------
+ */
 
 void sim_world_init(struct sim *sim);
 /* Index of a new domain, paused by its maker. */
@@ -290,7 +297,8 @@ void sim_inst_shut(struct sim *sim, int i, uint8_t reason);
 void sim_inst_destroy(struct sim *sim, int i, enum sim_death by);
 void sim_inst_gone(struct sim *sim, int i);
 void sim_inst_booted(struct sim *sim, int i);
-/* After any change of flags: brings the counters up to now (before) and judges anew whether it is well (after). */
+/* After any change of flags: brings the counters up to now (before) and judges anew whether it is well
+ * (after). */
 void sim_inst_before(struct sim *sim, int i);
 void sim_inst_after(struct sim *sim, int i);
 void sim_host_before(struct sim *sim, int host);
@@ -304,7 +312,8 @@ bool sim_host_starved(const struct sim *sim, int host);
 bool sim_host_xenstore_ok(const struct sim *sim, int host);
 int sim_guest_find(const struct sim *sim, const struct xha_uuid *uuid);
 
-/* ---- observe.c ------------------------------------------------------------------------------------------- */
+/* ---- observe.c -------------------------------------------------------------------------------------------
+ */
 
 void sim_round(struct sim *sim, int host);
 void sim_listing_soon(struct sim *sim, int host);
@@ -324,21 +333,25 @@ void sim_jobs_redeliver(struct sim *sim);
 const struct sim_job *sim_job_find(const struct sim *sim, uint64_t id);
 int64_t sim_habit_default_ms(enum xha_action_type type);
 
-/* ---- keeper.c -------------------------------------------------------------------------------------------- */
+/* ---- keeper.c --------------------------------------------------------------------------------------------
+ */
 
 void sim_xhad_up(struct sim *sim);
 void sim_xhad_down(struct sim *sim, int64_t down_ms);
-/* One event into the core; the plan is carried out. Returns the core's answer, or -99 when xhad is (then) down. */
+/* One event into the core; the plan is carried out. Returns the core's answer, or -99 when xhad is (then)
+ * down. */
 int sim_step(struct sim *sim, struct xha_event *ev);
-void sim_protect(struct sim *sim, int guest);
+int sim_protect(struct sim *sim, int guest);
 
-/* ---- lines.c ----------------------------------------------------------------------------------------------- */
+/* ---- lines.c
+ * ----------------------------------------------------------------------------------------------- */
 
 void sim_line_play(struct sim *sim, const struct sim_line *line);
 /* All that disturbs ends: workers do their work, xenstore is well, guests boot. */
 void sim_settle(struct sim *sim);
 
-/* ---- rules.c ----------------------------------------------------------------------------------------------- */
+/* ---- rules.c
+ * ----------------------------------------------------------------------------------------------- */
 
 void sim_rules_action(struct sim *sim, const struct xha_action *act, int guest);
 /* rc: the core's answer, or -99: xhad died over it. */
@@ -346,10 +359,12 @@ void sim_rules_order(struct sim *sim, int guest, enum xha_order_type type, int r
 void sim_rules_died(struct sim *sim, const struct sim_inst *inst, enum sim_death how);
 void sim_rules_after(struct sim *sim);
 void sim_rules_end(struct sim *sim);
+bool sim_rules_rest(const struct sim *sim);
 /* How long after the last disturbance everybody must have come to rest. */
 int64_t sim_rules_bound_ms(const struct sim *sim);
 
-/* ---- story.c ------------------------------------------------------------------------------------------------ */
+/* ---- story.c
+ * ------------------------------------------------------------------------------------------------ */
 
 void sim_say(struct sim *sim, const char *who, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void sim_say_action(struct sim *sim, const struct xha_action *act, int guest);

@@ -12,8 +12,8 @@ void sim_say(struct sim *sim, const char *who, const char *fmt, ...)
 
     if (!sim->story)
         return;
-    fprintf(sim->story, "%6lld.%03lld  %-8s ", (long long)(sim->now_ms / 1000), (long long)(sim->now_ms % 1000),
-            who);
+    fprintf(sim->story, "%6lld.%03lld  %-8s ", (long long)(sim->now_ms / 1000),
+            (long long)(sim->now_ms % 1000), who);
     va_start(ap, fmt);
     vfprintf(sim->story, fmt, ap);
     va_end(ap);
@@ -48,8 +48,8 @@ void sim_say_action(struct sim *sim, const struct xha_action *act, int guest)
         if (act->u.note.from == act->u.note.to)
             sim_say(sim, who, "still %s: %s", xha_state_name(act->u.note.to), why);
         else
-            sim_say(sim, who, "%s -> %s: %s", xha_state_name(act->u.note.from), xha_state_name(act->u.note.to),
-                    why);
+            sim_say(sim, who, "%s -> %s: %s", xha_state_name(act->u.note.from),
+                    xha_state_name(act->u.note.to), why);
         break;
     case XHA_ACT_ALARM:
         sim_say(sim, who, "! %s%s: %s", xha_severity_name(act->u.alarm.severity), on, why);
@@ -66,8 +66,7 @@ void sim_say_action(struct sim *sim, const struct xha_action *act, int guest)
     case XHA_ACT_START:
     case XHA_ACT_RESTORE:
         sim_say(sim, who, "  %s #%u%s, term %llu, within %s", xha_action_name(act->type), sim->deeds, on,
-                (unsigned long long)act->term,
-                sim_span_text(act->u.deed.deadline.ms, span, sizeof(span)));
+                (unsigned long long)act->term, sim_span_text(act->u.deed.deadline.ms, span, sizeof(span)));
         break;
     default:
         sim_say(sim, who, "  %s #%u%s, domid %d", xha_action_name(act->type), sim->deeds, on,
@@ -96,7 +95,8 @@ static void say_seen(struct sim *sim, const struct xha_event *ev, int guest)
 
     sim_say(sim, guest_name(sim, guest), "  seen domid %d%s%s%s reason %u beat %s%llu cpu %llu ms", s->domid,
             s->paused ? " paused" : "", s->dying ? " dying" : "", s->shut ? " shut" : "", s->reason,
-            s->beat_valid ? "" : "-", (unsigned long long)s->beat, (unsigned long long)s->cpu_time_ns / 1000000);
+            s->beat_valid ? "" : "-", (unsigned long long)s->beat,
+            (unsigned long long)s->cpu_time_ns / 1000000);
 }
 
 void sim_say_event(struct sim *sim, const struct xha_event *ev, int rc)
@@ -114,7 +114,8 @@ void sim_say_event(struct sim *sim, const struct xha_event *ev, int rc)
                 ev->u.round.xenstore_ok ? "" : ", xenstore ill", (long long)ev->u.round.lag.ms);
     else if (ev->type == XHA_EV_PROBED && sim->verbose)
         sim_say(sim, guest_name(sim, guest), "  probed: cpu %llu ms, io %llu",
-                (unsigned long long)ev->u.probed.cpu_time_ns / 1000000, (unsigned long long)ev->u.probed.io_count);
+                (unsigned long long)ev->u.probed.cpu_time_ns / 1000000,
+                (unsigned long long)ev->u.probed.io_count);
     if (rc && (ev->type == XHA_EV_ORDER || ev->type == XHA_EV_PROTECT || ev->type == XHA_EV_UNPROTECT ||
                ev->type == XHA_EV_SETTINGS || ev->type == XHA_EV_RECALL))
         sim_say(sim, guest_name(sim, guest), "  refused: %s", xha_core_error_text(rc));
@@ -131,8 +132,9 @@ void sim_say_end(struct sim *sim)
         if (xha_core_find(sim->core, &sim->guest[i].uuid, &v))
             sim_say(sim, sim->guest[i].name, "= not protected");
         else if (v.domid != XHA_DOMID_NONE)
-            sim_say(sim, sim->guest[i].name, "= %s%s, domid %d, term %llu, %u recoveries", xha_state_name(v.state),
-                    where(sim, v.host, on, sizeof(on)), v.domid, (unsigned long long)v.term, v.recoveries);
+            sim_say(sim, sim->guest[i].name, "= %s%s, domid %d, term %llu, %u recoveries",
+                    xha_state_name(v.state), where(sim, v.host, on, sizeof(on)), v.domid,
+                    (unsigned long long)v.term, v.recoveries);
         else
             sim_say(sim, sim->guest[i].name, "= %s%s, term %llu, %u recoveries", xha_state_name(v.state),
                     where(sim, v.host, on, sizeof(on)), (unsigned long long)v.term, v.recoveries);
@@ -141,17 +143,19 @@ void sim_say_end(struct sim *sim)
         fprintf(sim->story, "FAILED %s\n", sim->why);
 }
 
-/* ---- coverage ------------------------------------------------------------------------------------------- */
+/* ---- coverage -------------------------------------------------------------------------------------------
+ */
 
 const char *sim_signal_name(int signal)
 {
     static const char *const names[SIM_SIG_ORDER] = {
-        "tick",         "seen-runs", "beat-stale", "seen-paused",  "seen-shut",    "seen-suspend",
-        "seen-dying",   "seen-other", "not-seen",  "probed",       "done-ok",      "done-refused",
-        "done-unknown", "recall",     "protect",   "unprotect",
+        "tick",         "seen-runs",  "beat-stale", "seen-paused", "seen-shut", "seen-suspend",
+        "seen-dying",   "seen-other", "not-seen",   "probed",      "done-ok",   "done-refused",
+        "done-unknown", "recall",     "protect",    "unprotect",
     };
 
-    return signal < SIM_SIG_ORDER ? names[signal] : xha_do_name((enum xha_order_type)(signal - SIM_SIG_ORDER));
+    return signal < SIM_SIG_ORDER ? names[signal]
+                                  : xha_do_name((enum xha_order_type)(signal - SIM_SIG_ORDER));
 }
 
 static int seen_signal(const struct xha_event *ev, const struct xha_view *v)
@@ -166,7 +170,8 @@ static int seen_signal(const struct xha_event *ev, const struct xha_view *v)
         return s->reason == XHA_SHUTDOWN_SUSPEND ? SIM_SIG_SEEN_SUSPENDED : SIM_SIG_SEEN_SHUT;
     if (s->paused)
         return SIM_SIG_SEEN_PAUSED;
-    return s->beat_read && (!s->beat_valid || s->beat == v->beat) ? SIM_SIG_SEEN_STALE_BEAT : SIM_SIG_SEEN_RUNS;
+    return s->beat_read && (!s->beat_valid || s->beat == v->beat) ? SIM_SIG_SEEN_STALE_BEAT
+                                                                  : SIM_SIG_SEEN_RUNS;
 }
 
 static void cover_round(struct sim *sim, const struct xha_event *ev)
@@ -190,6 +195,8 @@ void sim_cover_event(struct sim *sim, const struct xha_event *ev, int guest)
     sim->cover->steps++;
     if (ev->type == XHA_EV_ROUND)
         cover_round(sim, ev);
+    if (ev->type == XHA_EV_RECALL)
+        sim->cover->hit[ev->u.protect.record->state][SIM_SIG_RECALL]++;
     if (guest < 0 || xha_core_find(sim->core, &ev->uuid, &v))
         return;
     switch (ev->type) {
@@ -201,9 +208,6 @@ void sim_cover_event(struct sim *sim, const struct xha_event *ev, int guest)
         break;
     case XHA_EV_DONE:
         sig = SIM_SIG_DONE_OK + (int)ev->u.done.result;
-        break;
-    case XHA_EV_RECALL:
-        sig = SIM_SIG_RECALL;
         break;
     case XHA_EV_PROTECT:
         sig = SIM_SIG_PROTECT;

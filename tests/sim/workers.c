@@ -1,8 +1,10 @@
 /*
- * workers.c - deeds: each runs in a worker process that takes its time, fails, or dies half-way. Workers outlive xhad.
+ * workers.c - deeds: each runs in a worker process that takes its time, fails, or dies half-way. Workers
+ * outlive xhad.
  *
- * A worker killed while it builds a domain leaves it there, paused and half built; one killed during a checkpoint leaves
- * the guest suspended. A worker first waits for the domain's lock: never two of them work on one domain.
+ * A worker killed while it builds a domain leaves it there, paused and half built; one killed during a
+ * checkpoint leaves the guest suspended. A worker first waits for the domain's lock: never two of them work
+ * on one domain.
  */
 #include "tests/sim/sim.h"
 
@@ -25,10 +27,9 @@ int64_t sim_habit_default_ms(enum xha_action_type type)
 
 static void phase_in(struct sim *sim, struct sim_job *job, int64_t ms, enum sim_phase phase)
 {
-    sim_in(sim, ms, (struct sim_future){ .kind = SIM_F_JOB,
-                                         .a = (int)(job - sim->job),
-                                         .b = (int)phase,
-                                         .serial = job->serial });
+    sim_in(sim, ms,
+           (struct sim_future){
+               .kind = SIM_F_JOB, .a = (int)(job - sim->job), .b = (int)phase, .serial = job->serial });
 }
 
 static struct sim_job *job_alloc(struct sim *sim)

@@ -1,8 +1,9 @@
 /*
  * world.c - hosts and domains as Xen has them: they boot, beat, use vCPU time, and die.
  *
- * Counters (vCPU time, I/O, beats) are not driven by events: they are brought up to date when somebody looks or
- * something changes. A guest's beat is a write into xenstore: while dom0 or xenstored stand still, no beat gets through.
+ * Counters (vCPU time, I/O, beats) are not driven by events: they are brought up to date when somebody looks
+ * or something changes. A guest's beat is a write into xenstore: while dom0 or xenstored stand still, no beat
+ * gets through.
  */
 #include "tests/sim/sim.h"
 
@@ -101,7 +102,8 @@ void sim_inst_before(struct sim *sim, int i)
     }
 }
 
-/* Well: it runs and beats. Trouble of xenstore or dom0 is not its fault; a slow xenstore nobody can tell apart. */
+/* Well: it runs and beats. Trouble of xenstore or dom0 is not its fault; a slow xenstore nobody can tell
+ * apart. */
 void sim_inst_after(struct sim *sim, int i)
 {
     struct sim_inst *inst = &sim->inst[i];
