@@ -68,11 +68,24 @@ static void act_out(struct sim *sim, const struct xha_action *act)
     }
 }
 
+/* xhad dies over its plan: what it had written down it will go on with, though nobody heard of it. */
+static void plan_lost(struct sim *sim, uint32_t from)
+{
+    for (uint32_t i = from; i < sim->plan.n; i++) {
+        const struct xha_action *act = &sim->plan.action[i];
+        int guest = sim_guest_find(sim, &act->uuid);
+
+        if (act->type == XHA_ACT_NOTE && guest >= 0 && sim->persisted_now[guest])
+            sim_rules_action(sim, act, guest);
+    }
+}
+
 /* Returns false when xhad died on the way. */
 static bool plan_out(struct sim *sim)
 {
     for (uint32_t i = 0; i < sim->plan.n && !sim->failed; i++) {
         if (sim->die_after >= 0 && sim->die_after-- == 0) {
+            plan_lost(sim, i);
             sim_xhad_down(sim, sim->down_ms);
             return false;
         }

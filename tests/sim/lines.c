@@ -280,7 +280,7 @@ static void order_give(struct sim *sim, const struct sim_line *line, enum xha_or
 {
     struct xha_event ev = { .type = XHA_EV_ORDER, .host = (uint8_t)line->host };
     struct sim_guest *g = host_wide ? NULL : &sim->guest[line->guest];
-    bool was_open = g && g->order_open;
+    bool was_open = g && g->order_open, was_unclear = g && g->unclear;
     int rc, may;
 
     ev.u.order.type = type;
@@ -302,7 +302,11 @@ static void order_give(struct sim *sim, const struct sim_line *line, enum xha_or
     if (sim->core && rc != may)
         sim_fail(sim, "xha_core_may() says '%s' to %s, xha_core_step() '%s'", xha_core_error_text(may),
                  xha_do_name(type), xha_core_error_text(rc));
+    if (g && sim->core)
+        g->unclear = was_unclear;
     sim_rules_order(sim, host_wide ? -1 : line->guest, type, rc, was_open);
+    for (unsigned i = 0; host_wide && !sim->core && i < sim->n_guests; i++)
+        sim->guest[i].unclear |= sim->guest[i].host == line->host;
     if (host_wide && !rc) {
         sim->host[line->host].maintenance = type == XHA_DO_MAINTENANCE_ON;
         for (unsigned i = 0; i < sim->n_guests; i++)

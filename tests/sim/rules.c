@@ -39,6 +39,8 @@ void sim_rules_died(struct sim *sim, const struct sim_inst *inst, enum sim_death
 
     if (inst->building)
         return; /* it never lived */
+    if (how == SIM_DEATH_DESTROYED && inst->verdict_ms >= 0)
+        how = SIM_DEATH_CLEARED; /* somebody was quicker than xhad, which had found it ill */
     g->death = how;
     g->death_reason = inst->reason;
     g->death_ms = sim->now_ms;
@@ -51,11 +53,14 @@ void sim_rules_order(struct sim *sim, int guest, enum xha_order_type type, int r
 
     if (!g || rc == -99)
         return; /* it stays unclear */
-    g->unclear = false;
     if (rc) {
         g->order_open = was_open;
         return;
     }
+    g->unclear = false;
+    for (unsigned i = 0; i < sim->n_jobs; i++)
+        if (sim->job[i].used && sim->job[i].guest == guest && sim->job[i].queued_ms < sim->now_ms)
+            g->order_waits = true;
     switch (type) {
     case XHA_DO_RESTORE:
         g->wish = SIM_WISH_RUN;
@@ -115,13 +120,16 @@ static void rule_intent(struct sim *sim, const struct xha_action *act, int guest
 static void rule_once(struct sim *sim, int guest)
 {
     const struct sim_guest *g = &sim->guest[guest];
+    int64_t known;
 
-    for (unsigned i = 0; i < sim->n_insts; i++) {
+    for (unsigned i = 0; i < sim->n_insts && !g->dup_seen; i++) {
         const struct sim_inst *inst = &sim->inst[i];
 
         if (!inst->there || inst->dying || inst->guest != guest)
             continue;
-        if (inst->ours || told(sim, inst->host, inst->created_ms))
+        /* What came while a deed was under way is for the worker to see. */
+        known = inst->created_ms > g->done_ms ? inst->created_ms : g->done_ms;
+        if (inst->ours || told(sim, inst->host, known))
             sim_fail(sim, "rule 1, never two: %s is to be started, and is there as domid %d on host %d",
                      g->name, inst->domid, inst->host);
     }
@@ -157,7 +165,7 @@ static void rule_wanted(struct sim *sim, const struct xha_action *act, int guest
     const struct sim_guest *g = &sim->guest[guest];
     const char *verb = xha_action_name(act->type);
 
-    if (g->order_open || g->unclear)
+    if (g->order_open || g->unclear || g->dup_seen)
         return;
     if (g->policy.protection == XHA_PROT_MONITOR && g->policy_ms < sim->now_ms)
         sim_fail(sim, "monitor never acts: %s of %s", verb, g->name);
@@ -305,12 +313,12 @@ static void rule_verdict(struct sim *sim, const struct xha_action *act, int gues
 {
     struct sim_guest *g = &sim->guest[guest];
     struct xha_view v;
-    int i = sim_inst_find(sim, guest, act->host);
+    int i = xha_core_find(sim->core, &act->uuid, &v) ? -1 : sim_inst_find_domid(sim, act->host, v.domid);
     struct sim_inst *inst = i < 0 ? NULL : &sim->inst[i];
     const struct sim_host *h = &sim->host[act->host];
     enum xha_failure kind = (enum xha_failure)act->detail;
 
-    if (!inst || !sim_inst_alive(inst) || xha_core_find(sim->core, &act->uuid, &v) || v.domid != inst->domid)
+    if (!inst || !sim_inst_alive(inst) || inst->guest != guest)
         return;
     if (kind != XHA_FAIL_HEARTBEAT && kind != XHA_FAIL_HANG && kind != XHA_FAIL_START)
         return;
@@ -354,6 +362,10 @@ static void rule_note(struct sim *sim, const struct xha_action *act, int guest)
 {
     struct sim_guest *g = &sim->guest[guest];
 
+    if (act->cause == XHA_CAUSE_OPERATOR)
+        g->order_waits = false;
+    if (act->cause == XHA_CAUSE_FAILURE && act->u.note.purpose == XHA_FOR_STOP)
+        g->wish = SIM_WISH_NONE; /* what its policy wants when it fails comes after what an operator wanted */
     if (act->cause == XHA_CAUSE_FAILURE)
         rule_verdict(sim, act, guest);
     rule_limit(sim, act, guest);
@@ -368,7 +380,7 @@ static void rule_note(struct sim *sim, const struct xha_action *act, int guest)
     case XHA_ST_ERROR:
     case XHA_ST_MAINTENANCE:
     case XHA_ST_DEFINED:
-        if (g->order_ms < sim->now_ms)
+        if (g->order_ms < sim->now_ms && !g->order_waits)
             g->order_open = false;
         break;
     default:
@@ -449,9 +461,12 @@ int64_t sim_rules_bound_ms(const struct sim *sim)
 
 static bool at_rest(const struct sim *sim, const struct xha_view *v)
 {
+    struct xha_host_view host;
+
     switch (v->state) {
     case XHA_ST_QUEUED: /* nothing is started on a host in maintenance */
-        return sim->host[v->host].maintenance;
+        xha_core_host(sim->core, v->host, &host);
+        return host.maintenance;
     case XHA_ST_SUSPECT: /* judged, and left alone */
         return v->policy->protection == XHA_PROT_MONITOR || v->policy->io_is_life ||
                (v->failure == XHA_FAIL_START && v->last_beat.ms == 0) ||

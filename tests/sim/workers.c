@@ -320,6 +320,7 @@ static void job_report(struct sim *sim, struct sim_job *job)
     ev.u.done.refusal = job->refusal;
     ev.u.done.domid = job->new_domid;
     ev.u.done.skipped = job->skipped;
+    sim->guest[job->guest].done_ms = sim->now_ms;
     sim_step(sim, &ev);
     if (sim->core && sim->life == life && job->serial == serial)
         job->used = false; /* only now: the plan was carried out */

@@ -138,6 +138,8 @@ int sim_inst_create(struct sim *sim, int guest, int host, bool ours)
     unsigned i = 0;
     struct sim_inst *inst;
 
+    if (sim_inst_find(sim, guest, -1) >= 0)
+        sim->guest[guest].dup_seen = true;
     while (i < sim->n_insts && sim->inst[i].there)
         i++;
     if (i == SIM_INSTS_MAX) {

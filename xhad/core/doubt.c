@@ -27,10 +27,24 @@ static bool lost_start(const struct dom *d)
     return d->lost == XHA_ACT_START || d->lost == XHA_ACT_RESTORE;
 }
 
+/* The DESTROY did not do it. Once it is said again at once; then with growing pauses, as after a refusal. */
+static void not_cleared(struct xha_core *core, struct dom *d)
+{
+    struct xha_span wait = { CLEAR_AGAIN_MS * (int64_t)d->clear_tries };
+
+    if (!d->clear_tries++) {
+        xha_clear(core, d, XHA_CAUSE_LOOKED, 0);
+        return;
+    }
+    d->clear_tries = d->clear_tries < 10 ? d->clear_tries : 10;
+    xha_go(core, d, XHA_ST_CLEARING, XHA_CAUSE_LOOKED, 0);
+    xha_timer(core, d, TIMER_STATE, after(core->now, wait));
+}
+
 void xha_sure_alive(struct xha_core *core, struct dom *d)
 {
     if (d->lost == XHA_ACT_DESTROY) {
-        xha_clear(core, d, XHA_CAUSE_LOOKED, 0);
+        not_cleared(core, d);
         return;
     }
     if (lost_start(d)) { /* unpaused is the last step of a start: it is whole, and its purpose stands */
@@ -49,7 +63,7 @@ void xha_sure_paused(struct xha_core *core, struct dom *d)
     if (lost_start(d))
         xha_fail(core, d, XHA_FAIL_START); /* half built: cleared at its turn */
     else if (d->lost == XHA_ACT_DESTROY)
-        xha_clear(core, d, XHA_CAUSE_LOOKED, 0);
+        not_cleared(core, d);
     else if (d->lost == XHA_ACT_CHECKPOINT || d->lost == XHA_ACT_RESUME)
         xha_deed(core, d, XHA_ACT_RESUME, SHORT_DEADLINE_MS, XHA_CAUSE_LOOKED);
     else
@@ -61,7 +75,7 @@ void xha_sure_died(struct xha_core *core, struct dom *d)
     struct xha_span at_once = { 0 };
 
     if (d->lost == XHA_ACT_DESTROY)
-        xha_clear(core, d, XHA_CAUSE_LOOKED, 0);
+        not_cleared(core, d);
     else if (!lost_start(d) && d->purpose != XHA_FOR_NOTHING)
         xha_enqueue(core, d, d->purpose, at_once, XHA_CAUSE_LOOKED, 0);
     else
