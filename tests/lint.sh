@@ -51,7 +51,7 @@ lint_cppcheck() {
 }
 
 lint_tidy() {
-    all_c -name '*.c' ! -path 'tests/lab/*' |
+    all_c -name '*.c' |
         xargs -P "$(nproc)" -n 4 sh -c 'clang-tidy --quiet "$@" 2>&1' sh "${flags[@]/#/--extra-arg=}" \
             "${library_flags[@]/#/--extra-arg=}" |
         grep -v -e ' generated\.$' -e '^Error while processing' -e '^Suppressed ' -e '^Use -header-filter' -e '^Error while trying to load' \
