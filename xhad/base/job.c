@@ -17,6 +17,7 @@ static const char *const verb_names[XHA_VERB_N_] = {
     [XHA_VERB_CHECKPOINT] = "checkpoint",
     [XHA_VERB_RESUME] = "resume",
     [XHA_VERB_SCHED] = "sched",
+    [XHA_VERB_IMPORT] = "import",
     [XHA_VERB_PARSE] = "parse",
     [XHA_VERB_DESCRIBE] = "describe",
     [XHA_VERB_CHECKPOINTS] = "checkpoints",
@@ -58,10 +59,10 @@ static json_t *sched_json(const struct xha_job_sched *s)
 
 static json_t *checkpoint_json(const struct xha_job_checkpoint *c)
 {
-    return json_pack("{s:s, s:I, s:I, s:I, s:s, s:i, s:s, s:s}", "dir", c->dir, "number",
+    return json_pack("{s:s, s:I, s:I, s:I, s:s, s:i, s:s, s:s, s:s}", "dir", c->dir, "number",
                      (json_int_t)c->number, "keep", (json_int_t)c->keep, "keep_age_s",
                      (json_int_t)c->keep_age_s, "compress", c->compress, "level", c->level, "disks", c->disks,
-                     "snapshot_command", c->snapshot_command);
+                     "snapshot_command", c->snapshot_command, "file", c->file);
 }
 
 static int write_json(const char *path, json_t *json, char *err, size_t err_len)
@@ -215,6 +216,7 @@ static void read_checkpoint(struct reader *rd, json_t *obj, struct xha_job_check
     c->level = (int)get_int(rd, obj, "level", INT_MIN, INT_MAX);
     get_text(rd, obj, "disks", c->disks, sizeof c->disks);
     get_text(rd, obj, "snapshot_command", c->snapshot_command, sizeof c->snapshot_command);
+    get_text(rd, obj, "file", c->file, sizeof c->file);
 }
 
 int xha_job_read(const char *path, struct xha_job *job_r, char *err, size_t err_len)

@@ -33,6 +33,8 @@ enum xha_verb {
     XHA_VERB_CHECKPOINT,
     XHA_VERB_RESUME,
     XHA_VERB_SCHED,
+    /* a question of the daemon that changes the domain's checkpoints, and so takes its lock, too */
+    XHA_VERB_IMPORT,      /* checkpoint.file → the next checkpoint; data: its manifest, with its number */
     /* questions of the daemon; they take no lock of the domain */
     XHA_VERB_PARSE,       /* xlcfg → data: what XHA_VERB_DESCRIBE gives */
     XHA_VERB_DESCRIBE,    /* name → data: config_json, name, uuid, memory_kib, type, vcpus, disks */
@@ -57,6 +59,7 @@ struct xha_job_checkpoint {
     int level;
     char disks[16];                          /* "refuse" or "unsafe" */
     char snapshot_command[XHA_JOB_PATH_MAX]; /* "": none */
+    char file[XHA_JOB_PATH_MAX];             /* IMPORT: a save file of xl's, or a checkpoint's */
 };
 
 struct xha_job {

@@ -118,6 +118,7 @@ static struct xha_uuid uuid_of(const xc_domaininfo_t *d)
 
 static int tell_seen(struct observer *o, const xc_domaininfo_t *d, const struct xha_beat_ask *ask)
 {
+    const bool shut = (d->flags & XEN_DOMINF_shutdown) != 0;
     struct xha_obs obs = {
         .type = XHA_OBS_SEEN,
         .uuid = uuid_of(d),
@@ -126,8 +127,8 @@ static int tell_seen(struct observer *o, const xc_domaininfo_t *d, const struct 
             .domid = d->domain,
             .paused = (d->flags & XEN_DOMINF_paused) != 0,
             .dying = (d->flags & XEN_DOMINF_dying) != 0,
-            .shut = (d->flags & XEN_DOMINF_shutdown) != 0,
-            .reason = (d->flags >> XEN_DOMINF_shutdownshift) & XEN_DOMINF_shutdownmask,
+            .shut = shut,
+            .reason = shut ? (d->flags >> XEN_DOMINF_shutdownshift) & XEN_DOMINF_shutdownmask : 0,
             .beat_read = ask && ask->read,
             .beat_valid = ask && ask->valid,
             .beat = ask && ask->valid ? ask->beat : 0,

@@ -119,12 +119,16 @@ static const struct verb {
     bool without_xen; /* works where no Xen runs: it opens libxl itself, when it wants it */
 } verbs[XHA_VERB_N_] = {
     [XHA_VERB_START] = { .run = xha_perform_start },
+    [XHA_VERB_RESTORE] = { .run = xha_perform_restore },
     [XHA_VERB_DESTROY] = { .run = xha_perform_destroy },
     [XHA_VERB_SHUTDOWN] = { .run = xha_perform_shutdown },
+    [XHA_VERB_CHECKPOINT] = { .run = xha_perform_checkpoint },
     [XHA_VERB_RESUME] = { .run = xha_perform_resume },
     [XHA_VERB_SCHED] = { .run = xha_perform_sched },
+    [XHA_VERB_IMPORT] = { .run = xha_perform_import, .without_xen = true },
     [XHA_VERB_PARSE] = { .run = xha_perform_parse, .without_xen = true },
     [XHA_VERB_DESCRIBE] = { .run = xha_perform_describe },
+    [XHA_VERB_CHECKPOINTS] = { .run = xha_perform_checkpoints, .without_xen = true },
     [XHA_VERB_MONITOR] = { .run = xha_perform_monitor, .without_xen = true },
 };
 
@@ -144,10 +148,7 @@ static void do_job(struct xha_work *w, const char *job_path)
                         xha_lx_error(&w->lx));
         return;
     }
-    if (verb->run)
-        verb->run(w);
-    else
-        xha_work_refuse(w, XHA_REFUSAL_UNSUPPORTED, "%s is not supported by this helper", xha_verb_name(w->job.verb));
+    verb->run(w);
     xha_lx_close(&w->lx);
     /* The locks stay until the process ends, after the answer is on disk. */
 }
