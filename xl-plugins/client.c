@@ -200,16 +200,17 @@ static int tell_error(const struct xlha *x, const json_t *answer)
     return !strcmp(code, "timeout") ? XLHA_TIMEOUT : XLHA_FAILED;
 }
 
-/* Reads up to the final answer. */
-static int read_answer(struct conversation *c, json_t **result_r)
+/* Reads up to the final answer; events on the way go to each(), when there is one. */
+static int read_answer(struct conversation *c, xlha_entry_cb *each, json_t **result_r)
 {
     for (;;) {
-        json_t *object, *ok;
+        json_t *object, *ok, *event;
         int rc = read_object(c, &object);
 
         if (rc)
             return rc;
         ok = json_object_get(object, "ok");
+        event = json_object_get(object, "event");
         if (json_is_true(ok)) {
             json_t *result = json_object_get(object, "result");
 
@@ -220,48 +221,39 @@ static int read_answer(struct conversation *c, json_t **result_r)
         }
         if (ok)
             rc = tell_error(c->x, object);
+        else if (event && each)
+            each(c->x, event);
         else
             xlha_progress(c->x, json_object_get(object, "progress"));
         json_decref(object);
         if (rc)
             return rc;
-    }
-}
-
-/* Until the connection ends, or nobody reads along any more. */
-static int read_events(struct conversation *c, xlha_entry_cb *each)
-{
-    c->deadline_ms = 0;
-    for (;;) {
-        json_t *object, *event;
-        int rc = read_object(c, &object);
-
-        if (rc)
-            return rc;
-        event = json_object_get(object, "event");
-        if (event)
-            each(c->x, event);
-        json_decref(object);
         if (fflush(stdout))
-            return XLHA_DONE;
+            return XLHA_FAILED; /* nobody reads along any more */
     }
 }
 
-static int converse(struct conversation *c, const char *cmd, json_t *args, json_t **result_r)
+/* ms to wait for an answer, 0: as long as it takes. Only work that is waited for, and events, may take long.
+ */
+static int patience(const struct xlha *x, xlha_entry_cb *each)
 {
-    struct xlha *x = c->x;
-    int timeout = x->timeout_ms, rc;
+    if (x->timeout_ms >= 0)
+        return x->timeout_ms;
+    return each || ((x->command->options & XLHA_OPT_WAIT) && !x->no_wait) ? 0 : QUESTION_TIMEOUT;
+}
 
-    /* only work that is waited for may take long */
-    if (timeout < 0)
-        timeout = (x->command->options & XLHA_OPT_WAIT) && !x->no_wait ? 0 : QUESTION_TIMEOUT;
+static int converse(struct conversation *c, const char *cmd, json_t *args, xlha_entry_cb *each,
+                    json_t **result_r)
+{
+    int timeout = patience(c->x, each), rc;
+
     c->deadline_ms = timeout ? now_ms() + timeout : 0;
-    rc = xlha_connect(x, &c->fd);
+    rc = xlha_connect(c->x, &c->fd);
     if (rc)
         json_decref(args);
     else
         rc = send_request(c, cmd, args);
-    return rc ? rc : read_answer(c, result_r);
+    return rc ? rc : read_answer(c, each, result_r);
 }
 
 static void hang_up(struct conversation *c)
@@ -274,7 +266,7 @@ static void hang_up(struct conversation *c)
 int xlha_call(struct xlha *x, const char *cmd, json_t *args, json_t **result_r)
 {
     struct conversation c = { .x = x, .fd = -1 };
-    int rc = converse(&c, cmd, args, result_r);
+    int rc = converse(&c, cmd, args, NULL, result_r);
 
     hang_up(&c);
     return rc;
@@ -283,18 +275,10 @@ int xlha_call(struct xlha *x, const char *cmd, json_t *args, json_t **result_r)
 int xlha_follow(struct xlha *x, const char *cmd, json_t *args, xlha_entry_cb *each)
 {
     struct conversation c = { .x = x, .fd = -1 };
-    const json_t *entry;
-    json_t *result;
-    size_t i;
-    int rc;
+    json_t *result = NULL;
+    int rc = converse(&c, cmd, args, each, &result);
 
-    rc = converse(&c, cmd, args, &result);
-    if (!rc) {
-        json_array_foreach(json_object_get(result, "entries"), i, entry) each(x, entry);
-        json_decref(result);
-        fflush(stdout);
-        rc = read_events(&c, each);
-    }
+    json_decref(result);
     hang_up(&c);
     return rc;
 }

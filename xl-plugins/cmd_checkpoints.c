@@ -25,16 +25,15 @@ static void row(struct xlha_table *table, const json_t *checkpoint)
 int xlha_cmd_checkpoints(struct xlha *x)
 {
     static const char *const titles[] = { ">Number", "Time", ">Size", "Compressed", "State" };
-    const json_t *all, *checkpoint;
+    const json_t *checkpoint;
     struct xlha_table *table;
-    json_t *result;
+    json_t *all;
     size_t i;
     int rc;
 
-    rc = xlha_call(x, "checkpoints", json_pack("{s:s}", "domain", x->args[0]), &result);
+    rc = xlha_call(x, "checkpoints", json_pack("{s:s}", "domain", x->args[0]), &all);
     if (rc)
         return rc;
-    all = json_object_get(result, "checkpoints");
     if (x->json) {
         xlha_print_json(all);
     } else {
@@ -43,6 +42,6 @@ int xlha_cmd_checkpoints(struct xlha *x)
         xlha_table_print(table, stdout);
         xlha_table_free(table);
     }
-    json_decref(result);
+    json_decref(all);
     return XLHA_DONE;
 }

@@ -8,44 +8,38 @@
 
 #include "xhad/base/policy.h"
 
-static void print_changes(const json_t *changes, const char *how)
+static void print_texts(const json_t *texts, const char *how, FILE *out)
 {
-    const json_t *change;
+    const json_t *text;
     size_t i;
 
-    json_array_foreach(changes, i, change)
+    json_array_foreach(texts, i, text)
     {
-        const char *reason = xlha_string(change, "reason");
-        char line[2048];
-
-        snprintf(line, sizeof(line), "%s: %s %s: %s -> %s%s%s", xlha_string(change, "file"), how,
-                 xlha_string(change, "parameter"), xlha_string(change, "was"), xlha_string(change, "is"),
-                 *reason ? "; " : "", reason);
-        xlha_print_line(line, stdout);
+        fputs(how, out);
+        xlha_print_line(json_is_string(text) ? json_string_value(text) : "?", out);
     }
 }
 
 /* Done only when xhad took all of it. */
 int xlha_cmd_reload(struct xlha *x)
 {
-    const json_t *refused, *problems, *problem;
+    const json_t *policies, *refused;
     json_t *result;
-    size_t i;
     int rc;
 
     rc = xlha_call(x, "reload", NULL, &result);
     if (rc)
         return rc;
     refused = json_object_get(result, "refused");
-    problems = json_object_get(result, "problems");
-    rc = json_array_size(refused) || json_array_size(problems) ? XLHA_FAILED : XLHA_DONE;
+    policies = json_object_get(result, "policies_refused");
+    rc = json_array_size(refused) || json_array_size(policies) ? XLHA_FAILED : XLHA_DONE;
     if (x->json) {
         xlha_print_json(result);
     } else {
-        print_changes(json_object_get(result, "changed"), x->dry_run ? "would change" : "changed");
-        print_changes(refused, "cannot change live:");
-        json_array_foreach(problems, i, problem)
-            xlha_print_line(json_is_string(problem) ? json_string_value(problem) : "?", stderr);
+        print_texts(json_object_get(result, "changed"), x->dry_run ? "would change " : "changed ", stdout);
+        fflush(stdout);
+        print_texts(refused, "", stderr);
+        print_texts(policies, "", stderr);
     }
     json_decref(result);
     return rc;

@@ -4,6 +4,7 @@
 #include "xl-plugins/xl-ha.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "config.h"
 
@@ -61,34 +62,41 @@ static void print_list(const struct xlha *x, const json_t *domains)
     xlha_table_free(table);
 }
 
-/* What whoever looks at the list should know of the host. */
-static void print_host(const json_t *host)
+static bool is_named(const json_t *entry, const char *name)
 {
-    if (xlha_bool(host, "ill"))
-        printf("This host is ill: many heartbeats are late at once, or xenstore does not answer. "
-               "xhad judges no domain until it is well.\n");
-    if (xlha_bool(host, "maintenance"))
-        printf("This host is in maintenance: xhad leaves all domains alone. End it: xl-ha maintenance off\n");
+    char domid[32];
+
+    snprintf(domid, sizeof(domid), "%" PRId64, xlha_int(entry, "domid", -1));
+    return !strcmp(xlha_string(entry, "name"), name) || !strcasecmp(xlha_string(entry, "uuid"), name) ||
+           !strcmp(domid, name);
+}
+
+/* Only the one that is called so. false: there is none. */
+static bool keep_one(json_t *domains, const char *name)
+{
+    for (size_t i = json_array_size(domains); i-- > 0;) {
+        if (!is_named(json_array_get(domains, i), name))
+            json_array_remove(domains, i);
+    }
+    return json_array_size(domains) > 0;
 }
 
 int xlha_cmd_list(struct xlha *x)
 {
-    json_t *args = json_object(), *result;
+    json_t *domains;
     int rc;
 
-    if (x->n_args)
-        json_object_set_new(args, "domain", json_string(x->args[0]));
-    rc = xlha_call(x, "list", args, &result);
+    rc = xlha_call(x, "list", NULL, &domains);
     if (rc)
         return rc;
-    if (x->json) {
-        xlha_print_json(json_object_get(result, "domains"));
-    } else {
-        print_list(x, json_object_get(result, "domains"));
-        print_host(json_object_get(result, "host"));
-    }
-    json_decref(result);
-    return XLHA_DONE;
+    if (x->n_args && !keep_one(domains, x->args[0]))
+        rc = xlha_fail(XLHA_FAILED, "%s is not protected; xl-ha list shows what is", x->args[0]);
+    else if (x->json)
+        xlha_print_json(domains);
+    else
+        print_list(x, domains);
+    json_decref(domains);
+    return rc;
 }
 
 static int show(struct xlha *x, const char *cmd, json_t *args)

@@ -61,18 +61,28 @@ int xlha_cmd_maintenance(struct xlha *x)
     return order(x, "maintenance", args);
 }
 
-int xlha_cmd_restore(struct xlha *x)
+static bool checkpoint_number(const char *text, json_int_t *number_r)
 {
-    unsigned long long checkpoint = 0;
     char *end;
 
-    if (x->n_args == 2) {
-        errno = 0;
-        checkpoint = strtoull(x->args[1], &end, 10);
-        if (errno || *end || x->args[1][0] < '1' || x->args[1][0] > '9' || checkpoint > INT64_MAX)
-            return xlha_fail(XLHA_USAGE, "'%s' is no number of a checkpoint; see xl-ha checkpoints %s",
-                             x->args[1], x->args[0]);
-    }
-    return order(x, "restore",
-                 json_pack("{s:s, s:I}", "domain", x->args[0], "number", (json_int_t)checkpoint));
+    errno = 0;
+    *number_r = strtoll(text, &end, 10);
+    return !errno && !*end && text[0] >= '1' && text[0] <= '9';
+}
+
+/* From a checkpoint by its number, or from a file that xl save or xhad wrote. */
+int xlha_cmd_restore(struct xlha *x)
+{
+    XHA_CLEANUP_FREE char *path = NULL;
+    json_int_t number = 0;
+
+    if (x->n_args == 1 || checkpoint_number(x->args[1], &number))
+        return order(x, "restore", json_pack("{s:s, s:I}", "domain", x->args[0], "number", number));
+    path = realpath(x->args[1], NULL);
+    if (!path)
+        return xlha_fail(
+            XLHA_USAGE,
+            "'%s' is neither the number of a checkpoint (see xl-ha checkpoints %s) nor a file: %s",
+            x->args[1], x->args[0], strerror(errno));
+    return order(x, "restore", json_pack("{s:s, s:s}", "domain", x->args[0], "file", path));
 }

@@ -14,38 +14,72 @@ static void cell_int(struct xlha_table *table, const json_t *domain, const char 
     xlha_table_cell(table, value < 0 ? "-" : text);
 }
 
-static void print_sched(const json_t *result)
+static struct xlha_table *new_table(void)
 {
-    static const char *const titles[] = { "Name", ">ID", ">Weight", ">Cap", "Affinity", "Pool" };
-    struct xlha_table *table = xlha_table_new(titles, sizeof(titles) / sizeof(titles[0]));
-    const json_t *domain;
-    size_t i;
+    static const char *const titles[] = { "Name", ">Weight", ">Cap", "Affinity", "Pool", "From" };
 
-    json_array_foreach(json_object_get(result, "domains"), i, domain)
-    {
-        xlha_table_cell(table, xlha_string(domain, "name"));
-        cell_int(table, domain, "domid");
-        cell_int(table, domain, "weight");
-        cell_int(table, domain, "cap");
-        xlha_table_cell(table, xlha_string(domain, "affinity"));
-        xlha_table_cell(table, xlha_string(domain, "pool"));
+    return xlha_table_new(titles, sizeof(titles) / sizeof(titles[0]));
+}
+
+static void row(struct xlha_table *table, const json_t *domain)
+{
+    xlha_table_cell(table, xlha_string(domain, "domain"));
+    cell_int(table, domain, "weight");
+    cell_int(table, domain, "cap");
+    xlha_table_cell(table, xlha_string(domain, "affinity"));
+    xlha_table_cell(table, xlha_string(domain, "pool"));
+    xlha_table_cell(table, xlha_string(domain, "from"));
+}
+
+static void print_one(const struct xlha *x, const json_t *domain)
+{
+    struct xlha_table *table;
+
+    if (x->json) {
+        xlha_print_json(domain);
+        return;
     }
+    table = new_table();
+    row(table, domain);
     xlha_table_print(table, stdout);
     xlha_table_free(table);
 }
 
-int xlha_cmd_sched(struct xlha *x)
+/* xhad tells of one domain at a time. */
+static int show_all(struct xlha *x)
 {
-    bool change = x->weight >= 0 || x->cap >= 0 || x->affinity || x->pool;
-    json_t *args = json_object(), *result;
+    struct xlha_table *table = new_table();
+    json_t *list, *all = json_array(), *domain;
+    const json_t *entry;
+    size_t i;
     int rc;
 
-    if (change && !x->n_args)
-        rc = xlha_fail(XLHA_USAGE, "name the domain to change: xl-ha sched DOMAIN ...");
-    else
-        rc = XLHA_DONE;
-    if (x->n_args)
-        json_object_set_new(args, "domain", json_string(x->args[0]));
+    rc = xlha_call(x, "list", NULL, &list);
+    if (rc)
+        goto out;
+    json_array_foreach(list, i, entry)
+    {
+        rc = xlha_call(x, "sched", json_pack("{s:s}", "domain", xlha_string(entry, "uuid")), &domain);
+        if (rc)
+            break;
+        row(table, domain);
+        json_array_append_new(all, domain);
+    }
+    json_decref(list);
+    if (!rc && x->json)
+        xlha_print_json(all);
+    else if (!rc)
+        xlha_table_print(table, stdout);
+out:
+    json_decref(all);
+    xlha_table_free(table);
+    return rc;
+}
+
+static json_t *changes(const struct xlha *x)
+{
+    json_t *args = json_pack("{s:s}", "domain", x->args[0]);
+
     if (x->weight >= 0)
         json_object_set_new(args, "weight", json_integer(x->weight));
     if (x->cap >= 0)
@@ -54,19 +88,26 @@ int xlha_cmd_sched(struct xlha *x)
         json_object_set_new(args, "affinity", json_string(x->affinity));
     if (x->pool)
         json_object_set_new(args, "pool", json_string(x->pool));
-    if (rc) {
-        json_decref(args);
-        return rc;
-    }
-    rc = xlha_call(x, "sched", args, &result);
+    return args;
+}
+
+int xlha_cmd_sched(struct xlha *x)
+{
+    bool change = x->weight >= 0 || x->cap >= 0 || x->affinity || x->pool;
+    json_t *result;
+    int rc;
+
+    if (!x->n_args && change)
+        return xlha_fail(XLHA_USAGE, "name the domain to change: xl-ha sched DOMAIN ...");
+    if (!x->n_args)
+        return show_all(x);
+    rc = xlha_call(x, "sched", changes(x), &result);
     if (rc)
         return rc;
-    if (change)
+    /* the values, too, when they only hold from its next start on */
+    if (!json_object_get(result, "weight"))
         return xlha_print_answer(x, result);
-    if (x->json)
-        xlha_print_json(json_object_get(result, "domains"));
-    else
-        print_sched(result);
+    print_one(x, result);
     json_decref(result);
     return XLHA_DONE;
 }

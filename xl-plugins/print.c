@@ -137,21 +137,26 @@ static void print_members(const json_t *object, const char *prefix, int depth, F
 
     json_object_foreach((json_t *)object, key, value)
     {
-        char name[128], safe[128], text[LINE_MAX_];
+        char name[128], safe[256], text[LINE_MAX_], both[LINE_MAX_];
         size_t name_len = strlen(key);
 
         if (ends(key, "_ms"))
             name_len -= 3; /* the value has its own unit */
         snprintf(name, sizeof(name), "%s%s%.*s", prefix, *prefix ? "." : "", (int)name_len, key);
-        if (json_is_object(value)) {
+        if (json_is_object(value) && *xlha_string(value, "value")) {
+            /* a parameter, with where its value is from */
+            snprintf(both, sizeof(both), "%-24s  # %s", xlha_string(value, "value"),
+                     xlha_string(value, "origin"));
+            xha_text_escape(text, sizeof(text), both);
+        } else if (json_is_object(value)) {
             if (depth < 8)
                 print_members(value, name, depth + 1, out);
             continue;
-        }
-        if (json_is_array(value))
+        } else if (json_is_array(value)) {
             array_text(value, text, sizeof(text));
-        else
+        } else {
             value_text(key, value, text, sizeof(text));
+        }
         fprintf(out, "%-27s: %s\n", xha_text_escape(safe, sizeof(safe), name), text);
     }
 }
@@ -195,16 +200,61 @@ void xlha_print_entry(const json_t *entry, FILE *out)
             xha_text_escape(safe, sizeof(safe), text));
 }
 
+/* The order as people say it, done. */
+static const char *done_text(const char *order)
+{
+    static const struct {
+        const char *order, *done;
+    } words[] = {
+        { "protect", "is protected" },
+        { "unprotect", "is no longer protected" },
+        { "maintenance-on", "is in maintenance: xhad leaves it alone" },
+        { "maintenance-off", "is no longer in maintenance" },
+    };
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (!strcmp(order, words[i].order))
+            return words[i].done;
+    }
+    return NULL;
+}
+
+static void answer_text(const json_t *result, char *buf, size_t len)
+{
+    const char *domain = xlha_string(result, "domain"), *state = xlha_string(result, "state");
+    const char *accepted = xlha_string(result, "accepted"), *would = xlha_string(result, "would");
+    int64_t domid = xlha_int(result, "domid", -1);
+
+    if (!*domain)
+        domain = "this host";
+    if (*xlha_string(result, "text"))
+        snprintf(buf, len, "%s", xlha_string(result, "text"));
+    else if (*would)
+        snprintf(buf, len, "would %s %s", would, domain);
+    else if (*accepted && done_text(accepted))
+        snprintf(buf, len, "%s %s", domain, done_text(accepted));
+    else if (*accepted)
+        snprintf(buf, len, "%s: %s was accepted", domain, accepted);
+    else if (*state && domid >= 0)
+        snprintf(buf, len, "%s is %s (domain id %" PRId64 ")", domain, state, domid);
+    else if (*state)
+        snprintf(buf, len, "%s is %s", domain, state);
+    else
+        *buf = '\0';
+}
+
 int xlha_print_answer(const struct xlha *x, json_t *result)
 {
-    const char *would = xlha_string(result, "would"), *message = xlha_string(result, "message");
+    const char *hint = xlha_string(result, "hint");
+    char text[1024];
 
+    answer_text(result, text, sizeof(text));
     if (x->json)
         xlha_print_json(result);
-    else if (*would)
-        xlha_print_line(would, stdout);
-    else if (*message)
-        xlha_print_line(message, stdout);
+    else if (*text)
+        xlha_print_line(text, stdout);
+    if (!x->json && *hint)
+        xlha_print_line(hint, stdout);
     json_decref(result);
     return XLHA_DONE;
 }
