@@ -108,9 +108,9 @@ static int read_line(struct conversation *c, size_t *len_r)
         if (r > 0)
             c->len += (size_t)r;
         else if (r == 0 || errno == ECONNRESET)
-            return xlha_fail(XLHA_UNREACHABLE,
-                             "xhad closed the connection before it had answered; if something "
-                             "was ordered it may still be done: see xl-ha list");
+            return xlha_fail(
+                XLHA_UNREACHABLE,
+                "xhad closed the connection; what was ordered may still be done: see xl-ha list");
         else if (errno != EINTR)
             return xlha_fail(XLHA_UNREACHABLE, "cannot read from xhad: %s", strerror(errno));
     }
@@ -133,8 +133,8 @@ static int read_object(struct conversation *c, json_t **object_r)
     object = json_loadb(c->data, len - 1, JSON_REJECT_DUPLICATES, &error);
     if (!json_is_object(object)) {
         json_decref(object);
-        xha_text_escape_bytes(shown, sizeof(shown), c->data, len - 1);
-        return xlha_fail(XLHA_FAILED, "this is no answer of xhad: %s", shown);
+        return xlha_fail(XLHA_FAILED, "this is no answer of xhad: %.*s", (int)(len - 1 < 60 ? len - 1 : 60),
+                         c->data);
     }
     c->len -= len;
     memmove(c->data, c->data + len, c->len);

@@ -10,7 +10,7 @@ _xl_ha_options() {
 }
 
 _xl_ha() {
-    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command= i
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command='' i
     local IFS=$' \t\n'
 
     COMPREPLY=()
