@@ -45,7 +45,7 @@ static void inst_future(struct sim *sim, const struct sim_future *f)
         return;
     if (f->kind == SIM_F_GONE)
         sim_inst_gone(sim, f->a);
-    else if (f->kind == SIM_F_BOOTED && sim_inst_alive(inst) && !inst->hung)
+    else if (f->kind == SIM_F_BOOTED && !inst->booted && sim_inst_alive(inst) && !inst->hung)
         sim_inst_booted(sim, f->a);
     else if (f->kind == SIM_F_OBEYS && !inst->hung && !inst->paused)
         sim_inst_shut(sim, f->a, XHA_SHUTDOWN_POWEROFF);

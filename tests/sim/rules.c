@@ -39,8 +39,8 @@ void sim_rules_died(struct sim *sim, const struct sim_inst *inst, enum sim_death
 
     if (inst->building)
         return; /* it never lived */
-    if (how == SIM_DEATH_DESTROYED && inst->verdict_ms >= 0)
-        how = SIM_DEATH_CLEARED; /* somebody was quicker than xhad, which had found it ill */
+    if (inst->verdict_ms >= 0)
+        how = SIM_DEATH_CLEARED; /* somebody, or itself, was quicker than xhad, which had found it ill */
     g->death = how;
     g->death_reason = inst->reason;
     g->death_ms = sim->now_ms;
@@ -58,6 +58,8 @@ void sim_rules_order(struct sim *sim, int guest, enum xha_order_type type, int r
         return;
     }
     g->unclear = false;
+    if (type != XHA_DO_MAINTENANCE_ON && type != XHA_DO_MAINTENANCE_OFF)
+        g->no_claim = false;
     for (unsigned i = 0; i < sim->n_jobs; i++)
         if (sim->job[i].used && sim->job[i].guest == guest && sim->job[i].queued_ms < sim->now_ms)
             g->order_waits = true;
@@ -80,7 +82,10 @@ void sim_rules_order(struct sim *sim, int guest, enum xha_order_type type, int r
         }
         g->maintenance = type == XHA_DO_MAINTENANCE_ON;
         g->wish = SIM_WISH_NONE;
-        g->order_open = type == XHA_DO_MAINTENANCE_OFF && was_open;
+        g->no_claim = true;
+        if (type == XHA_DO_MAINTENANCE_ON)
+            g->held_open = was_open;
+        g->order_open = type == XHA_DO_MAINTENANCE_OFF && g->held_open;
         break;
     default:
         g->order_open = true;
@@ -267,7 +272,7 @@ static void rules_destroy(struct sim *sim, const struct xha_action *act, int gue
     int i = sim_inst_find_domid(sim, act->host, act->u.deed.domid);
     const struct sim_inst *inst = i < 0 ? NULL : &sim->inst[i];
 
-    if (!inst || inst->dying || g->order_open || g->unclear)
+    if (!inst || inst->dying || g->order_open || g->unclear || g->dup_seen)
         return;
     if (inst->guest != guest) {
         sim_fail(sim, "DESTROY for %s names domid %d, which is %s", g->name, inst->domid,
@@ -285,8 +290,8 @@ static void rules_destroy(struct sim *sim, const struct xha_action *act, int gue
             sim,
             "rule 6, no healthy guest is killed: %s (domid %d) runs, and nothing was found wrong with it",
             g->name, inst->domid);
-    else if (inst->shut && inst->reason != XHA_SHUTDOWN_SUSPEND && g->policy_ms < g->death_ms &&
-             g->policy.react[kind_of(inst->reason)] == XHA_REACT_ALARM)
+    else if (inst->shut && inst->verdict_ms < 0 && inst->reason != XHA_SHUTDOWN_SUSPEND &&
+             g->policy_ms < g->death_ms && g->policy.react[kind_of(inst->reason)] == XHA_REACT_ALARM)
         sim_fail(sim, "the policy says alarm: destroy of %s", g->name);
 }
 
@@ -302,7 +307,9 @@ static void rules_resume(struct sim *sim, const struct xha_action *act, int gues
 {
     int i = sim_inst_find_domid(sim, act->host, act->u.deed.domid);
 
-    if (i >= 0 && sim->inst[i].paused && told(sim, act->host, sim->inst[i].touched_ms))
+    /* A worker of ours that died may have left it so. */
+    if (i >= 0 && sim->inst[i].paused && sim->guest[guest].unknown_ms < sim->inst[i].created_ms &&
+        told(sim, act->host, sim->inst[i].touched_ms))
         sim_fail(sim, "paused is left alone: resume of %s", sim->guest[guest].name);
 }
 
@@ -318,9 +325,11 @@ static void rule_verdict(struct sim *sim, const struct xha_action *act, int gues
     const struct sim_host *h = &sim->host[act->host];
     enum xha_failure kind = (enum xha_failure)act->detail;
 
-    if (!inst || !sim_inst_alive(inst) || inst->guest != guest)
-        return;
     if (kind != XHA_FAIL_HEARTBEAT && kind != XHA_FAIL_HANG && kind != XHA_FAIL_START)
+        return;
+    if (!told(sim, act->host, g->death_ms))
+        g->death = SIM_DEATH_CLEARED; /* it was found ill before xhad could know of its end */
+    if (!inst || !sim_inst_alive(inst) || inst->guest != guest)
         return;
     sim_inst_before(sim, i);
     if (inst->well_ms >= 0 && sim->now_ms - inst->well_ms > WELL_LONG_MS)
@@ -358,6 +367,20 @@ static void rule_given_up(struct sim *sim, const struct xha_action *act, int gue
                  xha_cause_name(act->cause), recoveries(sim, g));
 }
 
+/* Stopped after a failure, because its policy says so: that comes after what an operator wanted before. */
+static void rule_stopped(struct sim *sim, const struct xha_action *act, int guest)
+{
+    struct sim_guest *g = &sim->guest[guest];
+    enum xha_reaction react = g->policy.react[act->detail];
+
+    if (react != XHA_REACT_STOP && react != XHA_REACT_RESPECT && g->wish != SIM_WISH_STOP &&
+        g->policy_ms < g->death_ms)
+        sim_fail(sim, "%s is stopped after a failure (%s), but its policy says %s", g->name,
+                 xha_failure_name(act->detail), xha_reaction_name(react));
+    g->wish = SIM_WISH_NONE;
+    g->no_claim = true;
+}
+
 static void rule_note(struct sim *sim, const struct xha_action *act, int guest)
 {
     struct sim_guest *g = &sim->guest[guest];
@@ -365,7 +388,7 @@ static void rule_note(struct sim *sim, const struct xha_action *act, int guest)
     if (act->cause == XHA_CAUSE_OPERATOR)
         g->order_waits = false;
     if (act->cause == XHA_CAUSE_FAILURE && act->u.note.purpose == XHA_FOR_STOP)
-        g->wish = SIM_WISH_NONE; /* what its policy wants when it fails comes after what an operator wanted */
+        rule_stopped(sim, act, guest);
     if (act->cause == XHA_CAUSE_FAILURE)
         rule_verdict(sim, act, guest);
     rule_limit(sim, act, guest);
@@ -493,6 +516,7 @@ static void end_judge(struct sim *sim, int guest)
     const struct sim_inst *inst = i < 0 ? NULL : &sim->inst[i];
     bool should_run =
         g->wish == SIM_WISH_RUN && g->death != SIM_DEATH_SHUT && g->death != SIM_DEATH_DESTROYED;
+    struct xha_host_view host;
     struct xha_view v;
 
     if (!sim->stored[guest].there || xha_core_find(sim->core, &g->uuid, &v))
@@ -502,7 +526,8 @@ static void end_judge(struct sim *sim, int guest)
                  xha_state_name(v.state), (long long)(sim->now_ms - sim->script->end_ms) / 1000);
         return;
     }
-    if (g->unclear || g->dup_seen || g->maintenance || sim->host[g->host].maintenance)
+    xha_core_host(sim->core, v.host, &host);
+    if (g->unclear || g->dup_seen || g->maintenance || host.maintenance)
         return;
     if (v.state == XHA_ST_RUNNING && !v.checkpointing &&
         (!inst || !sim_inst_alive(inst) || inst->domid != v.domid))
@@ -512,6 +537,8 @@ static void end_judge(struct sim *sim, int guest)
         sim_fail(sim, "belief and truth: %s is well as domid %d, and is believed %s", g->name, inst->domid,
                  xha_state_name(v.state));
     if (g->policy.protection == XHA_PROT_MONITOR || inst)
+        return;
+    if (g->no_claim)
         return;
     if (g->death == SIM_DEATH_SHUT && !g->swept && g->wish != SIM_WISH_STOP && g->policy_ms < g->death_ms &&
         g->policy.react[kind_of(g->death_reason)] == XHA_REACT_RECOVER)

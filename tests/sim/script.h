@@ -13,7 +13,7 @@
 
 #define SIM_GUESTS_MAX 64
 #define SIM_NAME_MAX   24
-#define SIM_TEXT_MAX   256
+#define SIM_TEXT_MAX   512
 #define SIM_AT_END     INT64_MAX /* lines without a time: after the run */
 
 enum sim_verb {

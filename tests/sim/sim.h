@@ -161,6 +161,8 @@ struct sim_guest {
     int64_t recovery_ms[64]; /* starts and restores that nobody ordered; a ring */
     int64_t way_ms;          /* on its way to run since */
     int64_t done_ms;         /* the core was last told of a deed's end */
+    bool no_claim;           /* nobody can say whether it should run: its policy stopped it, say */
+    bool held_open;          /* ... when maintenance began */
     bool order_waits;        /* the order waits for a deed to end */
     bool dup_seen;
 };

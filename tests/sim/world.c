@@ -177,6 +177,7 @@ void sim_inst_unpause(struct sim *sim, int i)
 
     sim_inst_before(sim, i);
     inst->building = false;
+    sim->guest[inst->guest].no_claim = false;
     inst->unpaused_ms = sim->now_ms;
     inst->dead = inst->restored ? g->restores_dead : g->boots_dead;
     sim_inst_after(sim, i);

@@ -43,7 +43,8 @@ static bool policy_valid(const struct xha_policy *p)
 static bool record_valid(const struct xha_record *r)
 {
     return r->state < XHA_ST_N_ && r->purpose < XHA_FOR_N_ && r->pending < XHA_ACT_N_ &&
-           r->failure < XHA_FAIL_N_ && r->host < XHA_HOSTS_MAX && r->n_recoveries <= XHA_HISTORY_MAX;
+           r->failure < XHA_FAIL_N_ && r->host < XHA_HOSTS_MAX && r->n_recoveries <= XHA_HISTORY_MAX &&
+           r->deferred <= XHA_DO_N_;
 }
 
 size_t xha_core_bytes(const struct xha_settings *s)
@@ -175,6 +176,7 @@ static int new_policy(struct xha_core *core, struct dom *d, const struct xha_pol
         host_of(core, d)->coming[d->policy.start_order]--;
     d->blocks = false;
     d->policy = *policy;
+    d->judged = false; /* judged anew, by the new policy */
     xha_queue_blocks(core, d);
     if (queued)
         xha_queue_enter(core, d);

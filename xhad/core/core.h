@@ -229,6 +229,8 @@ struct xha_record {
     int32_t domid;
     uint64_t pending_id; /* action id */
     uint64_t checkpoint; /* named checkpoint of a RESTORE order, 0: newest good */
+    uint8_t deferred;    /* enum xha_order_type + 1 of an order that waits for the deed to end, or 0 */
+    uint64_t deferred_checkpoint; /* ... when it is RESTORE */
     uint32_t n_recoveries;
     struct xha_time recovery[XHA_HISTORY_MAX]; /* newest first */
     struct xha_time since;                     /* in this state since */

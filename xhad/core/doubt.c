@@ -7,9 +7,11 @@
 
 void xha_doubt(struct xha_core *core, struct dom *d, enum xha_action_type lost, enum xha_cause cause)
 {
+    uint32_t detail = cause == XHA_CAUSE_WORKER_REFUSED ? d->lost | (uint32_t)d->refusal << 8 : lost;
+
     xha_unwatch(core, d);
     d->settled = core->now;
-    xha_go(core, d, XHA_ST_UNSURE, cause, lost);
+    xha_go(core, d, XHA_ST_UNSURE, cause, detail);
     d->lost = lost;
     xha_store_seen(core, d); /* among those that the next listing must answer for, even without a domid */
     xha_timer(core, d, TIMER_STATE, after(core->now, (struct xha_span){ LOOK_AGAIN_MS }));
@@ -51,8 +53,10 @@ void xha_sure_alive(struct xha_core *core, struct dom *d)
         enum xha_purpose purpose = d->purpose;
         xha_adopt(core, d);
         d->fresh = true;
-        if (d->state == XHA_ST_BOOTING)
+        if (d->state == XHA_ST_BOOTING) {
             d->purpose = purpose;
+            xha_queue_blocks(core, d); /* the tiers above go on waiting for it */
+        }
         return;
     }
     xha_adopt(core, d);
@@ -111,6 +115,7 @@ void xha_resume_failed(struct xha_core *core, struct dom *d)
     xha_alarm(core, d, XHA_SEV_CRITICAL, XHA_CAUSE_WORKER_REFUSED,
               XHA_ACT_RESUME | (uint32_t)d->refusal << 8);
     xha_doubt(core, d, XHA_ACT_RESUME, XHA_CAUSE_WORKER_REFUSED);
+    d->settled = after(core->now, (struct xha_span){ LOOK_AGAIN_MS }); /* a pause between tries */
 }
 
 /* ---- after a restart of xhad

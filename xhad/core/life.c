@@ -49,11 +49,19 @@ void xha_adopt(struct xha_core *core, struct dom *d)
     adopt(core, d, d->cause == XHA_CAUSE_XHAD_RESTART ? d->cause : XHA_CAUSE_ADOPTED);
 }
 
+/* The domain of the same UUID that the present listing shows beside it takes its place. */
+static void take_other(struct xha_core *core, struct dom *d)
+{
+    struct xha_time listed = d->other.listed;
+
+    xha_store_domid(core, d, d->other.domid);
+    d->listed = listed;
+    d->seen_active = true;
+}
+
 void xha_adopt_other(struct xha_core *core, struct dom *d)
 {
-    xha_store_domid(core, d, d->other.domid);
-    d->listed = d->other.listed;
-    d->seen_active = true;
+    take_other(core, d);
     d->purpose = XHA_FOR_NOTHING;
     xha_unwatch(core, d);
     adopt(core, d, XHA_CAUSE_REPLACED);
@@ -354,6 +362,7 @@ void xha_start_refused(struct xha_core *core, struct dom *d)
     xha_slot_give_back(core, d);
     if (d->refusal == XHA_REFUSAL_RUNS_ALREADY) {
         xha_doubt(core, d, XHA_ACT_NONE, XHA_CAUSE_WORKER_REFUSED);
+        d->settled = after(core->now, core->set.round_interval); /* it may be dying for long: no hurry */
         return;
     }
     xha_alarm(core, d, XHA_SEV_WARNING, XHA_CAUSE_WORKER_REFUSED, d->lost | (uint32_t)d->refusal << 8);
@@ -430,6 +439,19 @@ void xha_ask_refused(struct xha_core *core, struct dom *d)
 void xha_stop_died(struct xha_core *core, struct dom *d)
 {
     xha_clear(core, d, XHA_CAUSE_OPERATOR, 0);
+}
+
+/* Somebody restarted it while it was to stop: the order is not forgotten. */
+void xha_stop_other(struct xha_core *core, struct dom *d)
+{
+    if (d->purpose != XHA_FOR_STOP) {
+        xha_adopt_other(core, d);
+        return;
+    }
+    take_other(core, d);
+    xha_go(core, d, XHA_ST_STOPPING, XHA_CAUSE_REPLACED, 0);
+    xha_timer(core, d, TIMER_STATE, after(core->now, d->policy.stop_timeout));
+    xha_deed(core, d, XHA_ACT_SHUTDOWN, SHUTDOWN_DEADLINE_MS, XHA_CAUSE_REPLACED);
 }
 
 void xha_stop_late(struct xha_core *core, struct dom *d)

@@ -126,12 +126,15 @@ static void do_checkpoint(struct xha_core *core, struct dom *d)
 static void do_maintenance(struct xha_core *core, struct dom *d, bool on)
 {
     if (on) {
+        /* One that we had cleared, or not yet started, goes on where it was when maintenance ends. */
+        enum xha_purpose purpose =
+            d->state == XHA_ST_QUEUED && d->domid == XHA_DOMID_NONE ? d->purpose : XHA_FOR_NOTHING;
         xha_rest(core, d, XHA_ST_MAINTENANCE, XHA_CAUSE_OPERATOR, 0);
+        d->purpose = purpose;
         return;
     }
-    d->want_run = false; /* whoever is not there now was taken down by somebody (rule 5) */
+    d->want_run = d->purpose != XHA_FOR_NOTHING; /* who else is not there now was taken down (rule 5) */
     d->failure = XHA_FAIL_NONE;
-    d->purpose = XHA_FOR_NOTHING;
     xha_doubt(core, d, XHA_ACT_NONE, XHA_CAUSE_OPERATOR);
 }
 
@@ -141,6 +144,7 @@ void xha_order_do(struct xha_core *core, struct dom *d, enum xha_order_type type
         d->deferred = true;
         d->deferred_do = type;
         d->deferred_checkpoint = checkpoint;
+        xha_persist(core, d); /* it is acknowledged */
         return;
     }
     switch (type) {
@@ -189,8 +193,11 @@ void xha_order_work(struct xha_core *core, uint8_t host)
         struct dom *d = &core->dom[core->order[h->maint_next]];
         if (!room(core))
             return;
-        if (d->host == host && check(d, type) == XHA_CORE_OK)
+        if (d->host != host)
+            continue;
+        if (check(d, type) == XHA_CORE_OK)
             xha_order_do(core, d, type, 0);
+        xha_persist(core, d); /* each record says whether its host is in maintenance */
     }
     h->maint_work = false;
 }

@@ -96,6 +96,11 @@ void xha_probed(struct xha_core *core, struct dom *d)
         return;
     }
     d->held = false;
+    if (!before(d->since, host_of(core, d)->last_beat_round)) {
+        /* Nobody has looked for a beat since this one was late: probed on until somebody has. */
+        xha_timer(core, d, TIMER_STATE, after(core->now, core->set.round_interval));
+        return;
+    }
     if (before(core->now, xha_beat_due(core, d)) && d->beaten)
         wait_on(core, d, xha_beat_due(core, d));
     else if (before(core->now, grace)) /* beats were not heard for a while: its first one, too */

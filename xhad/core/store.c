@@ -145,6 +145,8 @@ void xha_store_save(const struct xha_core *core, const struct dom *d, struct xha
         .domid = d->domid,
         .pending_id = d->pending ? d->pending_id : 0,
         .checkpoint = d->checkpoint,
+        .deferred = d->deferred ? (uint8_t)(d->deferred_do + 1) : 0,
+        .deferred_checkpoint = d->deferred_checkpoint,
         .n_recoveries = d->n_recoveries,
         .since = d->since,
     };
@@ -161,6 +163,9 @@ void xha_store_load(struct xha_core *core, struct dom *d, const struct xha_recor
     d->failure = r->failure;
     d->restores = r->restores;
     d->checkpoint = r->checkpoint;
+    d->deferred = r->deferred && r->pending_id;
+    d->deferred_do = d->deferred ? (enum xha_order_type)(r->deferred - 1) : XHA_DO_START;
+    d->deferred_checkpoint = r->deferred_checkpoint;
     d->n_recoveries = r->n_recoveries;
     d->since = before(core->now, r->since) ? core->now : r->since;
     memcpy(d->recovery, r->recovery, sizeof d->recovery);
