@@ -16,13 +16,24 @@
 #define PROGRESS_GAP_MS 500
 #define POLL_MS         50
 
-/* ---- what libxl says
- * ----------------------------------------------------------------------------------------- */
+/* ---- what libxl says ------------------------------------------------------------------------- */
 
-__attribute__((format(printf, 5, 0))) static void on_message(xentoollog_logger *logger,
-                                                             xentoollog_level level, int errnoval,
-                                                             const char *context, const char *format,
-                                                             va_list args)
+/* libxl puts "file.c:123:function: " before its words; that is for its log, not for people. */
+static const char *without_place(const char *text)
+{
+    const char *dot = strstr(text, ".c:");
+    const char *end = dot ? strstr(dot, ": ") : NULL;
+
+    return dot && end && strcspn(text, " ") > (size_t)(dot - text) && strcspn(dot, " ") > (size_t)(end - dot)
+               ? end + 2
+               : text;
+}
+
+static void on_message(xentoollog_logger *logger, xentoollog_level level, int errnoval, const char *context,
+                       const char *format, va_list args) __attribute__((format(printf, 5, 0)));
+
+static void on_message(xentoollog_logger *logger, xentoollog_level level, int errnoval, const char *context,
+                       const char *format, va_list args)
 {
     struct xha_lx *lx = (struct xha_lx *)logger;
     char text[512];
@@ -36,7 +47,7 @@ __attribute__((format(printf, 5, 0))) static void on_message(xentoollog_logger *
         snprintf(text + used, sizeof(text) - used, ": %s", strerror(errnoval));
     fprintf(stderr, "%s: %s: %s\n", context ? context : "xen", xtl_level_to_string(level), text);
     if (level >= XTL_ERROR && lx->error[0] == '\0')
-        xha_text_escape(lx->error, sizeof(lx->error), text);
+        xha_text_escape(lx->error, sizeof(lx->error), without_place(text));
 }
 
 static void on_progress(xentoollog_logger *logger, const char *context, const char *doing_what, int percent,
@@ -102,8 +113,7 @@ void xha_lx_forget(struct xha_lx *lx)
     lx->error[0] = '\0';
 }
 
-/* ---- questions
- * ----------------------------------------------------------------------------------------------- */
+/* ---- questions ------------------------------------------------------------------------------- */
 
 void xha_uuid_of_libxl(const libxl_uuid *from, struct xha_uuid *uuid_r)
 {
