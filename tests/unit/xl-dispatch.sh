@@ -5,7 +5,10 @@
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-mkdir "$tmp/first" "$tmp/copy" "$tmp/real" "$tmp/sbin"
+mkdir "$tmp/first" "$tmp/copy" "$tmp/real" "$tmp/sbin" "$tmp/tools"
+for tool in head tr grep rm mkdir cp; do
+    ln -s "$(command -v $tool)" "$tmp/tools/$tool" # and no xl that may be on this host
+done
 # shellcheck disable=SC2016
 printf '#!/bin/sh\necho "$0"\nfor a; do echo "<$a>"; done\nexit 7\n' >"$tmp/real/xl"
 cp "$tmp/real/xl" "$tmp/sbin/xl-ha"
@@ -13,7 +16,7 @@ sed "s|@sbindir@|$tmp/sbin|" "$XHA_SRC/xl-plugins/xl-dispatch.in" >"$tmp/dispatc
 chmod +x "$tmp/real/xl" "$tmp/sbin/xl-ha" "$tmp/dispatch"
 ln -s "$tmp/dispatch" "$tmp/first/xl"
 cp "$tmp/dispatch" "$tmp/copy/xl"
-PATH=$tmp/first:$tmp/copy:$tmp/first:$tmp/real:/usr/bin:/bin
+PATH=$tmp/first:$tmp/copy:$tmp/first:$tmp/real:$tmp/tools
 
 is "$(xl create 'a b' '*' '' ; echo "$?")" "$tmp/real/xl
 <create>
@@ -40,10 +43,6 @@ cp "$tmp/real/xl" "$tmp/elsewhere/xl"
 is "$(XHA_XL=$tmp/elsewhere/xl xl info)" "$tmp/elsewhere/xl
 <info>" "XHA_XL"
 rm "$tmp/real/xl"
-if [ -x /usr/sbin/xl ] || ls /usr/lib/xen-*/bin/xl >/dev/null 2>&1; then
-    skip "no real xl anywhere: an error, and an end" "there is one on this host"
-else
-    is "$(xl info 2>&1; echo "$?")" "xl: the real xl is nowhere in PATH; set XHA_XL to its path
+is "$(xl info 2>&1; echo "$?")" "xl: the real xl is nowhere in PATH; set XHA_XL to its path
 127" "no real xl anywhere: an error, and an end"
-fi
 finish

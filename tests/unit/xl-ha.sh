@@ -220,6 +220,13 @@ is "$code/$out" "0/xl-ha 0.1.0" "--version"
 "$XHA_BUILD/xl-plugins/xl-ha" help >/dev/full 2>/dev/null
 is "$?" 1 "standard output that cannot be written"
 
+undescribed() { # commands that the manual does not describe
+    "$XHA_BUILD/xl-plugins/xl-ha" help | sed -n 's/^ \([a-z-]*\) .*/\1/p' | while read -r command; do
+        grep -q "^\.It Ic $command\b" "$XHA_SRC/man/xl-ha.8" || echo "$command"
+    done
+}
+is "$(undescribed)" "" "every command is in the manual"
+
 # ---- check-config ----------------------------------------------------------------------------------------------
 
 run_alone check-config "$XHA_SRC/conf/xhad.conf" "$XHA_SRC/conf/domains/web.conf"

@@ -97,7 +97,7 @@ static const struct xha_param rows[] = {
       .doc = "every executable in it is run for every alarm" },
     { .name = "alarm_rate", .type = XHA_PARAM_INT, .live = true, .offset = AT(alarm_rate),
       .dflt = 10, .min = 1, .max = 1000,
-      .doc = "alarms of one kind in a minute; more are counted and told as one" },
+      .doc = "alarms of one kind for one domain in a minute; more are counted and told as one" },
     { .name = "log_level", .type = XHA_PARAM_ENUM, .live = true, .offset = AT(log_level),
       .dflt = XHA_LOG_INFO, .word = word_log_level, .words = XHA_LOG_LEVEL_N_,
       .doc = "what is logged: error, warning, info or debug" },
