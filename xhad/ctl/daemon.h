@@ -1,0 +1,137 @@
+/*
+ * daemon.h - the running xhad: all rooms wired together around the core. One per process, one thread.
+ *
+ * daemon.c builds it up and takes it down; step.c turns events into plans and plans into deeds; recall.c
+ * brings back what an earlier xhad left; protect.c takes domains in; reload.c changes settings; cmd_*.c
+ * answer people.
+ */
+#ifndef XHA_CTL_DAEMON_H
+#define XHA_CTL_DAEMON_H
+
+#include <uv.h>
+#include "xhad/base/conf.h"
+#include "xhad/base/job.h"
+#include "xhad/base/log.h"
+#include "xhad/ctl/alarm.h"
+#include "xhad/ctl/clock.h"
+#include "xhad/ctl/control.h"
+#include "xhad/ctl/domains.h"
+#include "xhad/ctl/history.h"
+#include "xhad/ctl/jobs.h"
+#include "xhad/ctl/observer.h"
+#include "xhad/ctl/store.h"
+
+struct xha_waiter;
+
+struct xha_daemon {
+    uv_loop_t loop;
+    struct xha_conf conf;
+    const char *conf_path;
+    struct xha_clock clock;
+    struct xha_core *core;
+    struct xha_plan plan;
+    struct xha_event *queue; /* facts that arose while a plan was carried out */
+    size_t queued, queue_room;
+    bool stepping;
+    uint64_t id_used;          /* no action or event of the core so far has a higher number */
+    struct xha_time next;      /* the core wants to be asked then */
+    struct xha_time committed; /* when the journal was last written */
+    bool journal_fails;
+
+    struct xha_store *store;
+    struct xha_history *history;
+    struct xha_domains domains;
+    struct xha_jobs *jobs;
+    struct xha_observer *observer;
+    struct xha_alarms *alarms;
+    struct xha_control *control;
+    struct xha_waiter *waiters;
+    struct xha_intake *intakes; /* domains being taken under protection */
+
+    uv_timer_t tick, watchdog;
+    uv_signal_t term, interrupt, hangup;
+    bool stopping;
+    int exit_code;
+};
+
+/* ---- daemon.c ---- */
+
+/* Sets everything up; the run directory's lock is held by the caller. 0, or -1 after saying why in the log.
+ */
+int xha_daemon_start(struct xha_daemon *d, struct xha_conf *conf, const char *conf_path);
+/* Runs until it is told to stop; cleans up. Returns the exit code of the program. */
+int xha_daemon_run(struct xha_daemon *d);
+void xha_daemon_stop(struct xha_daemon *d);
+/* One line for `systemctl status`. */
+void xha_daemon_status_line(const struct xha_daemon *d, char *buf, size_t len);
+
+/* ---- step.c ---- */
+
+/* One event through the core, its plan carried out; now is set here. Returns the core's rc. Called while a
+ * plan is being carried out, the event waits for its end and the rc is 0. */
+int xha_step(struct xha_daemon *d, struct xha_event *ev);
+/* Answers of workers to deeds. */
+void xha_step_done(void *daemon, const struct xha_job *job, const struct xha_job_done *done);
+void xha_step_progress(void *daemon, const struct xha_job *job, const char *step, uint64_t done,
+                       uint64_t total);
+/* An alarm that is not the core's. domain may be NULL. */
+void xha_step_alarm(struct xha_daemon *d, const char *kind, enum xha_severity severity,
+                    const struct xha_domain *domain, const char *text);
+/* Fills what all jobs of a domain have in common. */
+void xha_step_job(const struct xha_daemon *d, const struct xha_domain *dom, struct xha_job *job_r);
+
+/* ---- recall.c ---- */
+
+/* The domains and records on disk: RECALL events; then jobs of an earlier xhad. */
+void xha_daemon_recall(struct xha_daemon *d);
+
+/* ---- protect.c, intake.c ---- */
+
+/* Called once, later or at once. code NULL: it is protected. The texts are only lent. */
+typedef void xha_protect_cb(void *user, struct xha_daemon *d, const char *name, const char *code,
+                            const char *message, const char *hint);
+
+/* Takes the domain of a policy file under protection; asks the helper, so it takes its time. */
+void xha_protect_file(struct xha_daemon *d, const char *path, bool take_over, xha_protect_cb *done,
+                      void *user);
+/* Checks the file alone; for dry runs. XHA_CONF_OK, or a code with the problems. */
+int xha_protect_check(const struct xha_daemon *d, const char *path, struct xha_problems *problems);
+/* All policies of the directory that are new or changed. Problems of one, told as alarms and added to refused
+ * (an array, may be NULL), do not stop the others. */
+void xha_protect_dir(struct xha_daemon *d, json_t *refused);
+void xha_protect_close(struct xha_daemon *d);
+
+/* protect.c, for intake.c: takes a whole domain in, or gives it back with an error (code_r, text). */
+int xha_protect_commit(struct xha_daemon *d, struct xha_domain *dom, const char **code_r, char *text,
+                       size_t len);
+/* Forgets it; the domain itself is left as it is. Returns the core's rc. */
+int xha_protect_end(struct xha_daemon *d, struct xha_domain *dom);
+
+/* ---- reload.c ---- */
+
+/* Reads xhad.conf and the policies again. What was done and what was refused is put in report (an object). 0,
+ * or -1: xhad.conf was refused as a whole and nothing of it was changed. */
+int xha_reload(struct xha_daemon *d, json_t *report);
+/* The same without doing anything. */
+int xha_reload_check(const struct xha_daemon *d, json_t *report);
+
+/* ---- cmd.c ---- */
+
+/* Answers one request, now or later. */
+void xha_cmd(void *daemon, uint64_t client, const struct xha_request *request);
+/* The word of the control socket for a rc of the core. */
+const char *xha_cmd_error_code(int rc);
+
+/* ---- wait.c: orders whose end somebody waits for ---- */
+
+void xha_wait_add(struct xha_daemon *d, uint64_t client, const struct xha_uuid *uuid,
+                  enum xha_order_type order, uint64_t term);
+void xha_wait_progress(struct xha_daemon *d, const struct xha_job *job, const char *step, uint64_t done,
+                       uint64_t total);
+/* A worker has answered: before and after the core hears of it. */
+void xha_wait_heard(struct xha_daemon *d, const struct xha_job *job, const struct xha_job_done *done);
+void xha_wait_done(struct xha_daemon *d, const struct xha_job *job, const struct xha_job_done *done);
+void xha_wait_check(struct xha_daemon *d);
+void xha_wait_close(struct xha_daemon *d);
+
+#endif

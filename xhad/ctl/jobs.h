@@ -1,0 +1,45 @@
+/*
+ * jobs.h - worker processes: started, watched over, ended when they are late, adopted after a restart of
+ * xhad.
+ *
+ * Each job ends in exactly one call of its function, always later from the loop, never from within _start().
+ * What a worker left behind without an answer is UNKNOWN. The job's files are removed after that call
+ * returned: when xhad dies before, its next start delivers the answer again.
+ */
+#ifndef XHA_CTL_JOBS_H
+#define XHA_CTL_JOBS_H
+
+#include <uv.h>
+#include "xhad/base/job.h"
+
+struct xha_jobs;
+
+typedef void xha_jobs_done_cb(void *user, const struct xha_job *job, const struct xha_job_done *done);
+typedef void xha_jobs_progress_cb(void *user, const struct xha_job *job, const char *step, uint64_t done,
+                                  uint64_t total);
+
+/* Creates RUN/jobs. helper must live as long. NULL with a text. */
+struct xha_jobs *xha_jobs_new(uv_loop_t *loop, const char *run_dir, const char *helper,
+                              xha_jobs_progress_cb *progress, void *progress_user, char *err, size_t err_len);
+
+/* Stops watching; workers go on. The loop must run once more before _free(). */
+void xha_jobs_close(struct xha_jobs *jobs);
+void xha_jobs_free(struct xha_jobs *jobs);
+
+/* The same program at another place in memory: the settings were read again. */
+void xha_jobs_set_helper(struct xha_jobs *jobs, const char *helper);
+
+/*
+ * Starts a worker. A job with a verb of the core is called by its id; for a question id is overwritten. What
+ * goes wrong here is told to done as REFUSED, from the loop.
+ */
+void xha_jobs_start(struct xha_jobs *jobs, struct xha_job *job, xha_jobs_done_cb *done, void *user);
+
+/* Takes over what an earlier xhad left in RUN/jobs: its deeds end in done, its questions are forgotten. */
+void xha_jobs_adopt(struct xha_jobs *jobs, xha_jobs_done_cb *done, void *user);
+
+/* Whether a job with this id is under way, or adopted. */
+bool xha_jobs_has(const struct xha_jobs *jobs, uint64_t id);
+size_t xha_jobs_count(const struct xha_jobs *jobs);
+
+#endif

@@ -1,0 +1,312 @@
+/*
+ * step.c - facts into the core, its plans into deeds.
+ */
+#include "xhad/ctl/daemon.h"
+#include "xhad/ctl/exec.h"
+#include "xhad/base/uuid.h"
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#define ID_RESERVE (UINT64_C(1) << 20) /* numbers taken from the journal at once */
+
+/* ---- what the plan's actions mean here
+ * -------------------------------------------------------------------------- */
+
+static const char *name_of(const struct xha_daemon *d, const struct xha_uuid *uuid)
+{
+    struct xha_domain *dom = xha_domains_find(&d->domains, uuid);
+
+    return dom ? dom->name : NULL;
+}
+
+static void do_persist(void *user, const struct xha_action *a)
+{
+    struct xha_daemon *d = user;
+    struct xha_record record;
+
+    if (xha_core_record(d->core, &a->uuid, &record) == 0 && xha_store_put(d->store, &a->uuid, &record) < 0)
+        xha_log(XHA_LOG_ERROR, "no memory to remember a domain's state",
+                XHA_S("domain", name_of(d, &a->uuid)));
+}
+
+static void do_forget(void *user, const struct xha_action *a)
+{
+    struct xha_daemon *d = user;
+
+    xha_store_forget(d->store, &a->uuid);
+}
+
+static int do_commit(void *user)
+{
+    struct xha_daemon *d = user;
+    char text[300];
+
+    if (d->id_used + ID_RESERVE / 2 > xha_store_next_id(d->store))
+        xha_store_set_next_id(d->store, d->id_used + ID_RESERVE);
+    if (!xha_store_is_dirty(d->store))
+        return 0;
+    if (xha_store_commit(d->store, xha_clock_now(&d->clock)) == 0) {
+        d->committed = xha_clock_now(&d->clock);
+        if (d->journal_fails)
+            xha_log(XHA_LOG_INFO, "the journal can be written again");
+        d->journal_fails = false;
+        return 0;
+    }
+    if (!d->journal_fails) {
+        snprintf(text, sizeof text,
+                 "the journal in %.150s cannot be written: %s. Nothing is started, stopped or recovered "
+                 "until it can",
+                 d->conf.state_dir, strerror(errno));
+        xha_step_alarm(d, "journal", XHA_SEV_CRITICAL, NULL, text);
+    }
+    d->journal_fails = true;
+    return -1;
+}
+
+static void do_note(void *user, const struct xha_action *a)
+{
+    struct xha_daemon *d = user;
+    char text[256], uuid[XHA_UUID_TEXT];
+
+    xha_history_action(d->history, a, name_of(d, &a->uuid));
+    xha_log(XHA_LOG_INFO, "domain changes", XHA_S("domain", name_of(d, &a->uuid)),
+            XHA_S("uuid", xha_uuid_format(&a->uuid, uuid)), XHA_S("from", xha_state_name(a->u.note.from)),
+            XHA_S("to", xha_state_name(a->u.note.to)), XHA_S("for", xha_purpose_name(a->u.note.purpose)),
+            XHA_S("why", xha_cause_text(a->cause, a->detail, text, sizeof text)), XHA_U("term", a->term),
+            XHA_U("event", a->cause_id));
+}
+
+static void do_alarm(void *user, const struct xha_action *a)
+{
+    struct xha_daemon *d = user;
+    struct xha_alarm alarm = { .severity = a->u.alarm.severity, .uuid = a->uuid };
+    const char *name = name_of(d, &a->uuid);
+    struct xha_view view;
+
+    xha_history_action(d->history, a, name);
+    snprintf(alarm.kind, sizeof alarm.kind, "%s", xha_cause_name(a->cause));
+    snprintf(alarm.domain, sizeof alarm.domain, "%s", name ? name : "");
+    if (xha_core_find(d->core, &a->uuid, &view) == 0)
+        snprintf(alarm.state, sizeof alarm.state, "%s", xha_state_name(view.state));
+    xha_cause_text(a->cause, a->detail, alarm.text, sizeof alarm.text);
+    xha_alarms_raise(d->alarms, &alarm);
+}
+
+void xha_step_alarm(struct xha_daemon *d, const char *kind, enum xha_severity severity,
+                    const struct xha_domain *domain, const char *text)
+{
+    struct xha_alarm alarm = { .severity = severity };
+
+    snprintf(alarm.kind, sizeof alarm.kind, "%s", kind);
+    snprintf(alarm.text, sizeof alarm.text, "%s", text);
+    if (domain) {
+        alarm.uuid = domain->uuid;
+        memcpy(alarm.domain, domain->name, sizeof alarm.domain);
+    }
+    xha_history_text(d->history, "alarm", domain ? &domain->uuid : NULL, domain ? domain->name : NULL, text);
+    xha_alarms_raise(d->alarms, &alarm);
+}
+
+/* ---- deeds
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+static enum xha_verb verb_of(enum xha_action_type type)
+{
+    static const enum xha_verb verb[XHA_ACT_N_] = {
+        [XHA_ACT_START] = XHA_VERB_START,           [XHA_ACT_RESTORE] = XHA_VERB_RESTORE,
+        [XHA_ACT_DESTROY] = XHA_VERB_DESTROY,       [XHA_ACT_SHUTDOWN] = XHA_VERB_SHUTDOWN,
+        [XHA_ACT_CHECKPOINT] = XHA_VERB_CHECKPOINT, [XHA_ACT_RESUME] = XHA_VERB_RESUME,
+        [XHA_ACT_SCHED] = XHA_VERB_SCHED,
+    };
+
+    assert(verb[type] != XHA_VERB_NONE);
+    return verb[type];
+}
+
+void xha_step_job(const struct xha_daemon *d, const struct xha_domain *dom, struct xha_job *job_r)
+{
+    const struct xha_domain_spec *spec = &dom->spec;
+    struct xha_job_checkpoint *c = &job_r->checkpoint;
+    char uuid[XHA_UUID_TEXT];
+
+    *job_r = (struct xha_job){ .uuid = dom->uuid, .domid = XHA_DOMID_NONE, .sched = dom->sched };
+    memcpy(job_r->name, dom->name, sizeof job_r->name);
+    xha_domains_path(&d->domains, &dom->uuid, "/config.json", job_r->config, sizeof job_r->config);
+    snprintf(c->dir, sizeof c->dir, "%.900s/%s", d->conf.checkpoint_dir, xha_uuid_format(&dom->uuid, uuid));
+    c->keep = spec->checkpoint.keep;
+    c->keep_age_s = (uint32_t)(spec->checkpoint.keep_age.ms / 1000);
+    snprintf(c->compress, sizeof c->compress, "%s", xha_compress_name(spec->checkpoint.compress));
+    c->level = (int)spec->checkpoint.level;
+    snprintf(c->disks, sizeof c->disks, "%s", xha_disks_name(spec->disks));
+    snprintf(c->snapshot_command, sizeof c->snapshot_command, "%s", spec->snapshot_command);
+}
+
+static void feed_done(struct xha_daemon *d, const struct xha_uuid *uuid, const struct xha_job_done *done)
+{
+    struct xha_event ev = { .type = XHA_EV_DONE, .uuid = *uuid };
+
+    ev.u.done.id = done->id;
+    ev.u.done.result = done->result;
+    ev.u.done.refusal = done->refusal;
+    ev.u.done.domid = done->domid;
+    ev.u.done.skipped = done->skipped;
+    xha_step(d, &ev);
+}
+
+static void do_refuse(void *user, const struct xha_action *a)
+{
+    struct xha_daemon *d = user;
+    struct xha_job_done done = { .id = a->id, .result = XHA_REFUSED, .domid = XHA_DOMID_NONE };
+
+    feed_done(d, &a->uuid, &done);
+}
+
+static void do_deed(void *user, const struct xha_action *a)
+{
+    struct xha_daemon *d = user;
+    struct xha_domain *dom = xha_domains_find(&d->domains, &a->uuid);
+    struct xha_job job;
+
+    if (!dom) {
+        xha_log(XHA_LOG_ERROR, "a deed for a domain that is not known", XHA_U("id", a->id));
+        do_refuse(user, a);
+        return;
+    }
+    xha_step_job(d, dom, &job);
+    job.id = a->id;
+    job.verb = verb_of(a->type);
+    job.term = a->term;
+    job.domid = a->u.deed.domid;
+    job.deadline_ms = a->u.deed.deadline.ms;
+    job.checkpoint.number = a->u.deed.checkpoint;
+    xha_jobs_start(d->jobs, &job, xha_step_done, d);
+}
+
+static void do_ask(void *user, const struct xha_action *a)
+{
+    struct xha_daemon *d = user;
+
+    if (a->type == XHA_ACT_LOOK)
+        xha_observer_look(d->observer);
+    else
+        xha_observer_probe(d->observer, &a->uuid, a->u.deed.domid);
+}
+
+static const struct xha_exec_ops ops = {
+    .persist = do_persist,
+    .forget = do_forget,
+    .commit = do_commit,
+    .note = do_note,
+    .alarm = do_alarm,
+    .deed = do_deed,
+    .refuse = do_refuse,
+    .ask = do_ask,
+};
+
+/* ---- steps
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+/* Every step and every action takes a number at the most. */
+static void count_ids(struct xha_daemon *d)
+{
+    d->id_used += 1 + d->plan.n;
+    for (uint32_t i = 0; i < d->plan.n; i++)
+        if (d->plan.action[i].id > d->id_used)
+            d->id_used = d->plan.action[i].id;
+}
+
+static int step_one(struct xha_daemon *d, struct xha_event *ev)
+{
+    struct xha_event tick = { .type = XHA_EV_TICK };
+    int rc;
+
+    ev->now = tick.now = xha_clock_now(&d->clock);
+    rc = xha_core_step(d->core, ev, &d->plan);
+    count_ids(d);
+    xha_exec_plan(&d->plan, &ops, d);
+    while (d->plan.more) {
+        xha_core_step(d->core, &tick, &d->plan);
+        count_ids(d);
+        xha_exec_plan(&d->plan, &ops, d);
+    }
+    d->next = d->plan.next;
+    return rc;
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct xha_event ev = { .type = XHA_EV_TICK };
+
+    xha_step(timer->data, &ev);
+}
+
+static void set_timer(struct xha_daemon *d)
+{
+    int64_t ms = d->next.ms == XHA_TIME_NEVER.ms ? INT64_MAX : d->next.ms - xha_clock_now(&d->clock).ms;
+
+    if (d->stopping)
+        return;
+    if (ms == INT64_MAX) {
+        uv_timer_stop(&d->tick);
+        return;
+    }
+    uv_update_time(&d->loop); /* carrying out the plan may have taken a while */
+    uv_timer_start(&d->tick, on_tick, ms > 0 ? (uint64_t)ms : 1, 0);
+}
+
+static void enqueue(struct xha_daemon *d, const struct xha_event *ev)
+{
+    if (d->queued == d->queue_room) {
+        d->queue_room = d->queue_room ? 2 * d->queue_room : 64;
+        d->queue = realloc(d->queue, d->queue_room * sizeof *d->queue);
+        if (!d->queue)
+            abort(); /* a fact must not be lost: better a clean start, which looks everything up */
+    }
+    d->queue[d->queued++] = *ev;
+}
+
+int xha_step(struct xha_daemon *d, struct xha_event *ev)
+{
+    int rc;
+
+    if (d->stepping) {
+        enqueue(d, ev);
+        return 0;
+    }
+    d->stepping = true;
+    rc = step_one(d, ev);
+    for (size_t i = 0; i < d->queued; i++) {
+        struct xha_event later = d->queue[i];
+
+        step_one(d, &later);
+    }
+    d->queued = 0;
+    d->stepping = false;
+    set_timer(d);
+    xha_wait_check(d);
+    return rc;
+}
+
+void xha_step_done(void *daemon, const struct xha_job *job, const struct xha_job_done *done)
+{
+    struct xha_daemon *d = daemon;
+    char text[XHA_JOB_MESSAGE_MAX + 64];
+
+    if (done->result != XHA_OK) {
+        snprintf(text, sizeof text, "%s %s: %s", xha_verb_name(job->verb), xha_result_name(done->result),
+                 done->message[0] ? done->message : "no reason given");
+        xha_history_text(d->history, "work", &job->uuid, job->name, text);
+    }
+    xha_wait_heard(d, job, done);
+    feed_done(d, &job->uuid, done);
+    xha_wait_done(d, job, done);
+}
+
+void xha_step_progress(void *daemon, const struct xha_job *job, const char *step, uint64_t done,
+                       uint64_t total)
+{
+    xha_wait_progress(daemon, job, step, done, total);
+}
