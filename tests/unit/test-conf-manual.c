@@ -60,7 +60,7 @@ static void check(const struct xha_params *table, const void *obj, const char *n
         start = strstr(manual, item);
         if (!start)
             fail_msg("%s does not describe %s", name, table->row[i].name);
-        end = strstr(start + 1, "\nDefault: ");
+        end = start ? strstr(start + 1, "\nDefault: ") : NULL;
         wanted_text(&table->row[i], obj, text, sizeof(text));
         if (!end || strncmp(end, text, strlen(text)))
             fail_msg("%s: of %s it must say:%s", name, table->row[i].name, text);

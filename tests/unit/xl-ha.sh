@@ -130,6 +130,15 @@ run reload reload
 is "$code/$out/$err" "1/changed parallel: 4 -> 8//etc/xhad/domains/a.conf:3: unknown parameter a" \
     "reload: what changed and what did not"
 
+# On a terminal there is a bar, and nothing of it is left in the end.
+"$XHA_BUILD/tests/unit/fake-xhad" "$socket" /dev/null "$answers/started.answer"
+script -qec "'$XHA_BUILD/xl-plugins/xl-ha' --socket '$socket' start web" /dev/null </dev/null |
+    tr '\r\033' '\n%' >"$tmp/out"
+is "$(cat "$tmp/out")" "
+%[Kweb: building [###############               ]  50%
+%[Kweb: memory \\x1b[2J [##############################] 100%
+%[Kweb is running (domain id 5)" "start: a bar on a terminal"
+
 # ---- JSON ------------------------------------------------------------------------------------------------------
 
 run list list --json
