@@ -3,21 +3,18 @@
  */
 #include "xhad/xen/disks.h"
 #include "xhad/xen/run.h"
-#include "xhad/base/cleanup.h"
 #include "xhad/base/text.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define COMMAND_LIMIT_MS 30000 /* the guest stands still meanwhile */
 #define DISKS_TEXT_MAX   8192
 #define ENV_MAX          256
-
-extern char **environ;
 
 static bool writable(const libxl_device_disk *disk)
 {
@@ -67,7 +64,7 @@ static void list_disks(const libxl_domain_config *config, char *text, size_t siz
 }
 
 /* Ours and, behind it, what we were given ourselves. */
-static int make_env(char *const own[], size_t n_own, const char *env_r[ENV_MAX])
+static void make_env(char *const own[], size_t n_own, const char *env_r[ENV_MAX])
 {
     size_t n = 0;
 
@@ -77,7 +74,6 @@ static int make_env(char *const own[], size_t n_own, const char *env_r[ENV_MAX])
         if (strncmp(*e, "XHA_", 4) != 0)
             env_r[n++] = *e;
     env_r[n] = NULL;
-    return 0;
 }
 
 static int run_with(struct xha_work *w, const char *action, char *const own[], size_t n_own, char *err,
@@ -117,18 +113,12 @@ static int run_with(struct xha_work *w, const char *action, char *const own[], s
 int xha_disks_run(struct xha_work *w, const libxl_domain_config *config, const char *action, uint64_t number,
                   char *err, size_t err_len)
 {
-    XHA_CLEANUP_FREE char *list = malloc(DISKS_TEXT_MAX);
-    char domain[XHA_NAME_MAX + 16], uuid[64], checkpoint[48];
+    char list[DISKS_TEXT_MAX] = "XHA_DISKS=", domain[XHA_NAME_MAX + 16], uuid[64], checkpoint[48];
     char *const own[] = { domain, uuid, checkpoint, list };
 
-    if (!list) {
-        snprintf(err, err_len, "out of memory");
-        return -1;
-    }
     snprintf(domain, sizeof(domain), "XHA_DOMAIN=%s", w->job.name);
     snprintf(uuid, sizeof(uuid), "XHA_UUID=%s", w->uuid);
     snprintf(checkpoint, sizeof(checkpoint), "XHA_CHECKPOINT=%" PRIu64, number);
-    strcpy(list, "XHA_DISKS=");
-    list_disks(config, list + strlen(list), DISKS_TEXT_MAX - strlen(list));
+    list_disks(config, list + strlen(list), sizeof(list) - strlen(list));
     return run_with(w, action, own, sizeof(own) / sizeof(*own), err, err_len);
 }
