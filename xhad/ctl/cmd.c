@@ -96,12 +96,12 @@ static const char *hint_of(int rc)
     }
 }
 
-void xha_call_core_error(const struct xha_call *call, int rc, const char *name, const char *state)
+void xha_cmd_core_error(struct xha_daemon *d, uint64_t client, int rc, const char *name, const char *state)
 {
     char text[400];
 
     snprintf(text, sizeof text, "%s (%s): %s", name, state, xha_core_error_text(rc));
-    xha_call_error(call, xha_cmd_error_code(rc), text, hint_of(rc));
+    xha_control_error(d->control, client, xha_cmd_error_code(rc), text, hint_of(rc));
 }
 
 /* By domid: only of what runs. */

@@ -29,7 +29,7 @@ void xha_call_error(const struct xha_call *call, const char *code, const char *m
 /* The error of an argument that is missing or wrong. */
 void xha_call_bad_arg(const struct xha_call *call, const char *key, const char *want);
 /* The error of a rc of the core, for this domain. */
-void xha_call_core_error(const struct xha_call *call, int rc, const char *name, const char *state);
+void xha_cmd_core_error(struct xha_daemon *d, uint64_t client, int rc, const char *name, const char *state);
 /* The protected domain that "domain" names: name, UUID or domid. NULL after answering with an error. */
 struct xha_domain *xha_call_domain(const struct xha_call *call);
 

@@ -8,83 +8,234 @@
 #include "xhad/base/uuid.h"
 #include <string.h>
 
-static void accepted(const struct xha_call *call, const struct xha_domain *dom, enum xha_order_type type,
-                     uint64_t term)
-{
-    bool waits = type != XHA_DO_MAINTENANCE_ON && type != XHA_DO_MAINTENANCE_OFF;
+#define LIST_MS   60000   /* deadline of the question for checkpoints */
+#define IMPORT_MS 3600000 /* ... and of making one of a file */
 
-    if (call->request->wait && waits)
-        xha_wait_add(call->d, call->client, &dom->uuid, type, term);
+struct order {
+    struct xha_daemon *d;
+    uint64_t client;
+    struct xha_domain *dom;
+    enum xha_order_type type;
+    uint64_t checkpoint;
+    bool dry_run, wait;
+};
+
+static void accepted(const struct order *o, uint64_t term)
+{
+    bool waits = o->type != XHA_DO_MAINTENANCE_ON && o->type != XHA_DO_MAINTENANCE_OFF;
+
+    if (o->wait && waits)
+        xha_wait_add(o->d, o->client, &o->dom->uuid, o->type, term);
     else
-        xha_call_ok(call, json_pack("{s:s, s:s}", "domain", dom->name, "accepted", xha_do_name(type)));
+        xha_control_ok(o->d->control, o->client,
+                       json_pack("{s:s, s:s}", "domain", o->dom->name, "accepted", xha_do_name(o->type)));
 }
 
-static void order(const struct xha_call *call, enum xha_order_type type, uint64_t checkpoint)
+static struct xha_event event_of(const struct order *o)
 {
-    struct xha_domain *dom = xha_call_domain(call);
-    struct xha_event ev = { .type = XHA_EV_ORDER };
+    struct xha_event ev = { .type = XHA_EV_ORDER, .uuid = o->dom->uuid, .now = xha_clock_now(&o->d->clock) };
+
+    ev.u.order.type = o->type;
+    ev.u.order.checkpoint = o->checkpoint;
+    return ev;
+}
+
+/* Whether the core would take it, and how the domain is now; false after answering with an error. */
+static bool may(const struct order *o, struct xha_view *view_r)
+{
+    struct xha_event ev = event_of(o);
+    int rc = xha_core_find(o->d->core, &o->dom->uuid, view_r);
+
+    if (rc)
+        view_r->state = XHA_ST_N_;
+    else
+        rc = xha_core_may(o->d->core, &ev);
+    if (rc)
+        xha_cmd_core_error(o->d, o->client, rc, o->dom->name, xha_state_name(view_r->state));
+    return rc == 0;
+}
+
+static void carry_out(const struct order *o)
+{
+    struct xha_event ev = event_of(o);
     struct xha_view view;
     char text[200];
     int rc;
 
-    if (!dom)
+    if (!may(o, &view))
         return;
-    ev.uuid = dom->uuid;
-    ev.u.order.type = type;
-    ev.u.order.checkpoint = checkpoint;
-    ev.now = xha_clock_now(&call->d->clock);
-    rc = xha_core_find(call->d->core, &dom->uuid, &view);
-    if (rc == 0)
-        rc = xha_core_may(call->d->core, &ev);
-    if (rc) {
-        xha_call_core_error(call, rc, dom->name,
-                            rc == XHA_CORE_E_NODOMAIN ? "?" : xha_state_name(view.state));
-        return;
-    }
-    if (call->request->dry_run) {
-        snprintf(text, sizeof text, "would %s %s, which is %s", xha_do_name(type), dom->name,
+    if (o->dry_run) {
+        snprintf(text, sizeof text, "would %s %s, which is %s", xha_do_name(o->type), o->dom->name,
                  xha_state_name(view.state));
-        xha_call_ok(call, json_pack("{s:s, s:s, s:s}", "domain", dom->name, "would", xha_do_name(type),
-                                    "text", text));
+        xha_control_ok(o->d->control, o->client,
+                       json_pack("{s:s, s:s, s:s}", "domain", o->dom->name, "would", xha_do_name(o->type),
+                                 "text", text));
         return;
     }
-    xha_log(XHA_LOG_INFO, "order of an operator", XHA_S("domain", dom->name),
-            XHA_S("order", xha_do_name(type)));
-    rc = xha_step(call->d, &ev);
+    xha_log(XHA_LOG_INFO, "order of an operator", XHA_S("domain", o->dom->name),
+            XHA_S("order", xha_do_name(o->type)));
+    rc = xha_step(o->d, &ev);
     if (rc)
-        xha_call_core_error(call, rc, dom->name, xha_state_name(view.state));
+        xha_cmd_core_error(o->d, o->client, rc, o->dom->name, xha_state_name(view.state));
     else
-        accepted(call, dom, type, view.term);
+        accepted(o, view.term);
+}
+
+/* .dom is NULL after answering with an error. */
+static struct order order_of(const struct xha_call *call, enum xha_order_type type)
+{
+    return (struct order){
+        .d = call->d,
+        .client = call->client,
+        .dom = xha_call_domain(call),
+        .type = type,
+        .dry_run = call->request->dry_run,
+        .wait = call->request->wait,
+    };
+}
+
+static void order(const struct xha_call *call, enum xha_order_type type)
+{
+    struct order o = order_of(call, type);
+
+    if (o.dom)
+        carry_out(&o);
 }
 
 void xha_cmd_start(const struct xha_call *call)
 {
-    order(call, XHA_DO_START, 0);
+    order(call, XHA_DO_START);
 }
 
 void xha_cmd_stop(const struct xha_call *call)
 {
-    order(call, XHA_DO_STOP, 0);
+    order(call, XHA_DO_STOP);
 }
 
 void xha_cmd_restart(const struct xha_call *call)
 {
-    order(call, XHA_DO_RESTART, 0);
+    order(call, XHA_DO_RESTART);
 }
 
 void xha_cmd_checkpoint(const struct xha_call *call)
 {
-    order(call, XHA_DO_CHECKPOINT, 0);
+    order(call, XHA_DO_CHECKPOINT);
+}
+
+/* ---- restore
+ * ----------------------------------------------------------------------------------------------------------
+ */
+
+/*
+ * What runs is only cleared away for a checkpoint that is there and good: the helper is asked before the
+ * order. A file of xl's is first made a checkpoint.
+ */
+struct restore {
+    struct order order;
+    struct xha_uuid uuid; /* the domain may be unprotected while the helper looks */
+};
+
+static void restore_answer(struct restore *r, const char *code, const char *message, const char *hint)
+{
+    xha_control_error(r->order.d->control, r->order.client, code, message, hint);
+    free(r);
+}
+
+static void restore_go(struct restore *r)
+{
+    r->order.dom = xha_domains_find(&r->order.d->domains, &r->uuid);
+    if (!r->order.dom) {
+        restore_answer(r, "gone", "the domain is no longer protected", NULL);
+        return;
+    }
+    carry_out(&r->order);
+    free(r);
+}
+
+static void on_imported(void *user, const struct xha_job *job, const struct xha_job_done *done)
+{
+    struct restore *r = user;
+
+    (void)job;
+    r->order.checkpoint = (uint64_t)json_integer_value(json_object_get(done->data, "number"));
+    if (done->result != XHA_OK)
+        restore_answer(r, done->result == XHA_REFUSED ? "refused" : "unknown", done->message,
+                       "nothing was changed");
+    else if (r->order.checkpoint == 0)
+        restore_answer(r, "helper", "the helper's answer is incomplete", NULL);
+    else
+        restore_go(r);
+}
+
+static bool is_good(const json_t *list, uint64_t number)
+{
+    const json_t *c;
+    size_t i;
+
+    json_array_foreach(list, i, c) if (json_is_true(json_object_get(c, "good")) &&
+                                       (number == 0 || (uint64_t)json_integer_value(json_object_get(
+                                                           c, "number")) == number)) return true;
+    return false;
+}
+
+static void on_listed(void *user, const struct xha_job *job, const struct xha_job_done *done)
+{
+    struct restore *r = user;
+
+    (void)job;
+    if (done->result != XHA_OK)
+        restore_answer(r, done->result == XHA_REFUSED ? "refused" : "unknown", done->message,
+                       "nothing was changed");
+    else if (!is_good(done->data, r->order.checkpoint))
+        restore_answer(r, "no-checkpoint",
+                       r->order.checkpoint ? "there is no good checkpoint of that number"
+                                           : "there is no good checkpoint",
+                       "nothing was changed; xl-ha checkpoints DOMAIN lists them");
+    else
+        restore_go(r);
+}
+
+static bool restore_args(const struct xha_call *call, json_int_t *number, char *file, size_t len)
+{
+    if (!xha_request_int(call->request, "number", 0, INT64_MAX, number)) {
+        xha_call_bad_arg(call, "number", "the number of a checkpoint, or 0 for the newest good one");
+        return false;
+    }
+    if (!xha_request_text(call->request, "file", file, len) || (file[0] && file[0] != '/')) {
+        xha_call_bad_arg(call, "file", "the absolute path of a saved domain");
+        return false;
+    }
+    return true;
 }
 
 void xha_cmd_restore(const struct xha_call *call)
 {
+    struct order o = order_of(call, XHA_DO_RESTORE);
+    char file[XHA_JOB_PATH_MAX] = "";
     json_int_t number = 0;
+    struct xha_view view;
+    struct restore *r;
+    struct xha_job job;
 
-    if (!xha_request_int(call->request, "number", 0, INT64_MAX, &number))
-        xha_call_bad_arg(call, "number", "the number of a checkpoint, or 0 for the newest good one");
-    else
-        order(call, XHA_DO_RESTORE, (uint64_t)number);
+    if (!o.dom || !restore_args(call, &number, file, sizeof file) || !may(&o, &view))
+        return;
+    o.checkpoint = (uint64_t)number;
+    r = calloc(1, sizeof *r);
+    if (!r) {
+        xha_call_error(call, "no-memory", "no memory", NULL);
+        return;
+    }
+    r->order = o;
+    r->uuid = o.dom->uuid;
+    if (file[0] && o.dry_run) {
+        restore_go(r);
+        return;
+    }
+    xha_step_job(o.d, o.dom, &job);
+    job.verb = file[0] ? XHA_VERB_IMPORT : XHA_VERB_CHECKPOINTS;
+    job.deadline_ms = file[0] ? IMPORT_MS : LIST_MS;
+    memcpy(job.checkpoint.file, file, sizeof job.checkpoint.file);
+    xha_jobs_start(o.d->jobs, &job, file[0] ? on_imported : on_listed, r);
 }
 
 /* ---- sched
@@ -135,7 +286,6 @@ void xha_cmd_sched(const struct xha_call *call)
     struct xha_job_sched sched, before;
     bool any, set_before;
     char err[XHA_JOB_PATH_MAX + 200];
-    struct xha_view view;
 
     if (!dom)
         return;
@@ -165,8 +315,13 @@ void xha_cmd_sched(const struct xha_call *call)
     /* Where it does not run now the values hold from its next start on. */
     if (xha_core_may(call->d->core, &ev) != 0)
         show_sched(call, dom);
-    else if (xha_core_find(call->d->core, &dom->uuid, &view) == 0 && xha_step(call->d, &ev) == 0)
-        accepted(call, dom, XHA_DO_SCHED, view.term);
+    else if (xha_step(call->d, &ev) == 0)
+        accepted(&(struct order){ .d = call->d,
+                                  .client = call->client,
+                                  .dom = dom,
+                                  .type = XHA_DO_SCHED,
+                                  .wait = call->request->wait },
+                 0);
     else
         show_sched(call, dom);
 }
@@ -187,14 +342,14 @@ void xha_cmd_maintenance(const struct xha_call *call)
     }
     xha_request_bool(call->request, "on", &on);
     if (json_object_get(call->request->args, "domain")) {
-        order(call, on ? XHA_DO_MAINTENANCE_ON : XHA_DO_MAINTENANCE_OFF, 0);
+        order(call, on ? XHA_DO_MAINTENANCE_ON : XHA_DO_MAINTENANCE_OFF);
         return;
     }
     ev.u.order.type = on ? XHA_DO_MAINTENANCE_ON : XHA_DO_MAINTENANCE_OFF;
     ev.now = xha_clock_now(&call->d->clock);
     rc = call->request->dry_run ? xha_core_may(call->d->core, &ev) : xha_step(call->d, &ev);
     if (rc)
-        xha_call_core_error(call, rc, "this host", "?");
+        xha_cmd_core_error(call->d, call->client, rc, "this host", "?");
     else
         xha_call_ok(call, json_pack("{s:s, s:b}", call->request->dry_run ? "would" : "accepted",
                                     xha_do_name(ev.u.order.type), "host", 1));

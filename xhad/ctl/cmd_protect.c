@@ -82,7 +82,7 @@ void xha_cmd_unprotect(const struct xha_call *call)
         const char *state =
             xha_core_find(call->d->core, &dom->uuid, &view) == 0 ? xha_state_name(view.state) : "?";
 
-        xha_call_core_error(call, rc, name, state);
+        xha_cmd_core_error(call->d, call->client, rc, name, state);
         return;
     }
     result =

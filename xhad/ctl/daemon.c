@@ -154,12 +154,13 @@ static void on_history(void *user, const json_t *entry)
 /* What is kept on disk, and the core on top of it. */
 static int open_state(struct xha_daemon *d, char *err, size_t err_len)
 {
-    char warning[XHA_JOB_PATH_MAX + 200];
+    char warning[XHA_JOB_PATH_MAX + 200], boot[XHA_BOOT_ID_MAX];
     uint64_t next_id;
     int rc;
 
     if (xha_history_open(d->conf.state_dir, d->conf.history_size_mib, &d->history, err, err_len) < 0 ||
-        xha_store_open(d->conf.state_dir, &d->store, warning, sizeof warning, err, err_len) < 0 ||
+        xha_store_open(d->conf.state_dir, xha_store_boot_id(boot), &d->store, warning, sizeof warning, err,
+                       err_len) < 0 ||
         xha_domains_open(&d->domains, d->conf.state_dir, err, err_len) < 0)
         return -1;
     xha_history_follow(d->history, on_history, d);

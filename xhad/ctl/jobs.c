@@ -89,7 +89,7 @@ void xha_jobs_free(struct xha_jobs *jobs)
 bool xha_jobs_has(const struct xha_jobs *jobs, uint64_t id)
 {
     for (const struct running *w = jobs->first; w; w = w->next)
-        if (w->job.verb < XHA_VERB_PARSE && w->job.id == id)
+        if (w->job.verb < XHA_VERB_IMPORT && w->job.id == id)
             return true;
     return false;
 }
@@ -193,7 +193,7 @@ static void read_answer(struct running *w, struct xha_job_done *done)
 /* A refused question is an answer like another: whoever asked decides what to make of it. */
 static void log_end(const struct running *w, const struct xha_job_done *done)
 {
-    bool bad = done->result == XHA_UNKNOWN || (done->result == XHA_REFUSED && w->job.verb < XHA_VERB_PARSE);
+    bool bad = done->result == XHA_UNKNOWN || (done->result == XHA_REFUSED && w->job.verb < XHA_VERB_IMPORT);
     char words[LOG_SHOWN + 1] = "";
 
     if (bad)
@@ -373,7 +373,7 @@ static int try_start(struct running *w)
 
 void xha_jobs_start(struct xha_jobs *jobs, struct xha_job *job, xha_jobs_done_cb *done, void *user)
 {
-    bool question = job->verb >= XHA_VERB_PARSE;
+    bool question = job->verb >= XHA_VERB_IMPORT;
     struct running *w;
 
     if (question)
@@ -448,7 +448,7 @@ static void adopt_file(struct xha_jobs *jobs, const char *path, xha_jobs_done_cb
         xha_log(XHA_LOG_WARNING, "a job file is unreadable and is removed; what it did is looked up",
                 XHA_S("error", err));
         remove_files(path);
-    } else if (job.verb >= XHA_VERB_PARSE) {
+    } else if (job.verb >= XHA_VERB_IMPORT) {
         remove_files(path);
     } else {
         adopt(jobs, path, &job, done, user);

@@ -1,6 +1,9 @@
 /*
  * recall.c - a new xhad takes up what an earlier one left: records, domains, workers.
  *
+ * After a boot of the host nothing runs of what ran before: records come back without domain and deed, or a
+ * domid that has been given anew would be taken for ours.
+ *
  * Every domain comes back to the core as it was persisted. A deed that was under way is then heard of in one
  * of three ways: its worker is adopted and answers; its answer lies there; or nothing of it is left, which is
  * UNKNOWN.
@@ -46,6 +49,7 @@ struct copy {
     struct xha_uuid *uuid;
     struct xha_record *record;
     size_t n, room;
+    bool new_boot;
 };
 
 static void copy_one(void *user, const struct xha_uuid *uuid, const struct xha_record *record)
@@ -60,7 +64,13 @@ static void copy_one(void *user, const struct xha_uuid *uuid, const struct xha_r
             abort();
     }
     copy->uuid[copy->n] = *uuid;
-    copy->record[copy->n++] = *record;
+    copy->record[copy->n] = *record;
+    if (copy->new_boot) {
+        copy->record[copy->n].domid = XHA_DOMID_NONE;
+        copy->record[copy->n].pending = XHA_ACT_NONE;
+        copy->record[copy->n].pending_id = 0;
+    }
+    copy->n++;
 }
 
 /* Stored on disk but not in the journal: protection was cut short by a crash before the core heard of it. */
@@ -98,7 +108,7 @@ static void answer_lost_deeds(struct xha_daemon *d, const struct copy *copy)
 
 void xha_daemon_recall(struct xha_daemon *d)
 {
-    struct copy copy = { 0 };
+    struct copy copy = { .new_boot = xha_store_is_new_boot(d->store) };
 
     xha_domains_load(&d->domains, on_bad, d);
     xha_store_each(d->store, copy_one, &copy);

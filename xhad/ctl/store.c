@@ -1,8 +1,8 @@
 /*
  * store.c - the table of records in memory and its journal.
  *
- * A journal record is {"t":MS,"next":ID,"put":[{…}],"forget":["UUID"]}, all parts optional. Fields of a
- * domain's record that are missing are zero, unknown ones are passed over: a newer xhad reads an older
+ * A journal record is {"t":MS,"boot":"…","next":ID,"put":[{…}],"forget":["UUID"]}, all parts optional. Fields
+ * of a domain's record that are missing are zero, unknown ones are passed over: a newer xhad reads an older
  * journal, and back.
  */
 #include "xhad/ctl/store.h"
@@ -28,6 +28,8 @@ struct xha_store {
     uint64_t next_id;
     bool dirty; /* something is not yet in the journal */
     struct xha_time time;
+    char boot[XHA_BOOT_ID_MAX];     /* of the host now */
+    char was_boot[XHA_BOOT_ID_MAX]; /* of the last record that was read; "": none, or it did not say */
 };
 
 /* ---- records as JSON
@@ -187,6 +189,7 @@ static bool read_record(void *user, const char *text, size_t len)
 {
     struct xha_store *store = user;
     json_t *json = json_loadb(text, len, 0, NULL), *item;
+    const char *boot = json_string_value(json_object_get(json, "boot"));
     bool ok = json_is_object(json);
     size_t i;
 
@@ -194,6 +197,7 @@ static bool read_record(void *user, const char *text, size_t len)
         store->time.ms = get(json, "t");
     if ((uint64_t)get(json, "next") > store->next_id)
         store->next_id = (uint64_t)get(json, "next");
+    snprintf(store->was_boot, sizeof store->was_boot, "%s", boot ? boot : "");
     json_array_foreach(json_object_get(json, "put"), i, item)
     {
         struct xha_uuid uuid;
@@ -246,6 +250,7 @@ static char *serialize(const struct xha_store *store, struct xha_time now, bool 
             json_array_append_new(put, record_json(&e->uuid, &e->record));
     }
     json_object_set_new(json, "t", json_integer(now.ms));
+    json_object_set_new(json, "boot", json_string(store->boot));
     json_object_set_new(json, "next", json_integer((json_int_t)store->next_id));
     json_object_set_new(json, "put", put);
     json_object_set_new(json, "forget", forget);
@@ -286,8 +291,23 @@ int xha_store_commit(struct xha_store *store, struct xha_time now)
     return 0;
 }
 
-int xha_store_open(const char *state_dir, struct xha_store **store_r, char *warning, size_t warning_len,
-                   char *err, size_t err_len)
+const char *xha_store_boot_id(char buf[XHA_BOOT_ID_MAX])
+{
+    XHA_CLEANUP_FCLOSE FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+    if (!f || !fgets(buf, XHA_BOOT_ID_MAX, f))
+        buf[0] = '\0';
+    buf[strcspn(buf, "\n")] = '\0';
+    return buf;
+}
+
+bool xha_store_is_new_boot(const struct xha_store *store)
+{
+    return store->boot[0] && store->was_boot[0] && strcmp(store->boot, store->was_boot) != 0;
+}
+
+int xha_store_open(const char *state_dir, const char *boot_id, struct xha_store **store_r, char *warning,
+                   size_t warning_len, char *err, size_t err_len)
 {
     struct xha_store *store = calloc(1, sizeof *store);
     char path[PATH_MAX];
@@ -301,6 +321,7 @@ int xha_store_open(const char *state_dir, struct xha_store **store_r, char *warn
         return -1;
     }
     store->next_id = 1;
+    snprintf(store->boot, sizeof store->boot, "%s", boot_id);
     if (xha_journal_open(path, read_record, store, &store->journal, &cut, err, err_len) < 0) {
         xha_store_close(store);
         return -1;

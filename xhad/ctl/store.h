@@ -15,10 +15,20 @@
 
 struct xha_store;
 
-/* Opens STATE_DIR/journal. 0, or -1 with a text for people. warning: "", or what was repaired. */
-int xha_store_open(const char *state_dir, struct xha_store **store_r, char *warning, size_t warning_len,
-                   char *err, size_t err_len);
+/*
+ * Opens STATE_DIR/journal. boot_id: of the running host (xha_store_boot_id()). 0, or -1 with a text for
+ * people. warning: "", or what was repaired.
+ */
+int xha_store_open(const char *state_dir, const char *boot_id, struct xha_store **store_r, char *warning,
+                   size_t warning_len, char *err, size_t err_len);
 void xha_store_close(struct xha_store *store);
+
+/* The kernel's name for this boot, "" when it has none. Returns buf. */
+#define XHA_BOOT_ID_MAX 40
+const char *xha_store_boot_id(char buf[XHA_BOOT_ID_MAX]);
+
+/* Whether the journal is of an earlier boot of the host: then no domain and no worker of it is left. */
+bool xha_store_is_new_boot(const struct xha_store *store);
 
 /* In the order of their first _put(). */
 typedef void xha_store_each_cb(void *user, const struct xha_uuid *uuid, const struct xha_record *record);

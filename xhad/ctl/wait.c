@@ -15,7 +15,8 @@ struct xha_waiter {
     uint64_t client;
     struct xha_uuid uuid;
     enum xha_order_type order;
-    uint64_t term;                  /* before the order */
+    uint64_t term; /* before the order */
+    struct xha_time ordered;
     char last[XHA_JOB_MESSAGE_MAX]; /* what the last worker that failed said */
 };
 
@@ -33,6 +34,7 @@ void xha_wait_add(struct xha_daemon *d, uint64_t client, const struct xha_uuid *
     w->uuid = *uuid;
     w->order = order;
     w->term = term;
+    w->ordered = xha_clock_now(&d->clock);
     w->next = d->waiters;
     d->waiters = w;
     xha_wait_check(d);
@@ -73,20 +75,22 @@ static void end_error(struct xha_daemon *d, struct xha_waiter **p, const char *c
 
 enum verdict { GOES_ON, REACHED, MISSED };
 
-static enum verdict judge_stop(const struct xha_view *v)
+/* It may have to wait for a checkpoint under way: only what was entered after the order has gone wrong. */
+static enum verdict judge_stop(const struct xha_view *v, struct xha_time ordered)
 {
     switch (v->state) {
     case XHA_ST_STOPPED:
         return REACHED;
-    case XHA_ST_STOPPING:
-    case XHA_ST_CLEARING:
-    case XHA_ST_UNSURE:
-    case XHA_ST_VANISHED:
-        return GOES_ON;
-    case XHA_ST_STARTING:
-        return v->purpose == XHA_FOR_STOP ? GOES_ON : MISSED;
-    default:
+    case XHA_ST_RUNNING:
+    case XHA_ST_PAUSED:
+        return v->since.ms > ordered.ms ? MISSED : GOES_ON;
+    case XHA_ST_FAILED:
+    case XHA_ST_ERROR:
+    case XHA_ST_MAINTENANCE:
+    case XHA_ST_DEFINED:
         return MISSED;
+    default:
+        return GOES_ON;
     }
 }
 
@@ -114,7 +118,7 @@ static enum verdict judge(const struct xha_waiter *w, const struct xha_view *v)
 {
     switch (w->order) {
     case XHA_DO_STOP:
-        return judge_stop(v);
+        return judge_stop(v, w->ordered);
     case XHA_DO_START:
         return judge_run(v, false, w->term);
     case XHA_DO_RESTART:

@@ -228,6 +228,25 @@ static void checkpoints(void)
     ok("");
 }
 
+/* A file made by stock xl is here one like our own checkpoints. */
+static void import(void)
+{
+    json_t *saved = json_load_file(job.checkpoint.file, 0, NULL);
+    uint64_t list[64], number = 1;
+    char path[PATH_MAX];
+
+    if (numbers(list, 64))
+        number = list[0] + 1;
+    snprintf(path, sizeof path, "%s/%" PRIu64 ".json", job.checkpoint.dir, number);
+    if (!saved || xha_mkdir_p(job.checkpoint.dir, 0700) < 0 || json_dump_file(saved, path, 0) < 0) {
+        refuse(XHA_REFUSAL_OTHER, "that is no saved domain");
+    } else {
+        answer.data = json_pack("{s:I}", "number", (json_int_t)number);
+        ok("");
+    }
+    json_decref(saved);
+}
+
 /* ---- questions
  * -------------------------------------------------------------------------------------------------------- */
 
@@ -298,6 +317,7 @@ static void perform(void)
         [XHA_VERB_PARSE] = parse,
         [XHA_VERB_DESCRIBE] = describe,
         [XHA_VERB_CHECKPOINTS] = checkpoints,
+        [XHA_VERB_IMPORT] = import,
         [XHA_VERB_MONITOR] = monitor,
     };
     int lock = sim_lock();
