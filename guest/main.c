@@ -238,13 +238,10 @@ int main(int argc, char **argv)
         if (a.watchdog < 0)
             return EXIT_TROUBLE;
     }
-    if (!a.opt.foreground) {
-        xha_guest_log_to_syslog();
-        if (!xha_guest_daemonize()) {
-            fprintf(stderr, "xha-guest: cannot go to the background: %s\n", strerror(errno));
-            xha_guest_watchdog_close(a.watchdog);
-            return EXIT_TROUBLE;
-        }
+    if (!a.opt.foreground && !xha_guest_daemonize()) {
+        xha_guest_log("cannot go to the background: %s", strerror(errno));
+        xha_guest_watchdog_close(a.watchdog);
+        return EXIT_TROUBLE;
     }
     a.signals = open_signals();
     if (a.signals < 0) {

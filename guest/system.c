@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -21,27 +22,37 @@
 
 #define WDIOC_GETTIMEOUT _IOR('W', 7, int) /* linux/watchdog.h, which the static build does not have */
 
-static bool to_syslog;
+static int syslog_fd = -1; /* a socket for /dev/log in the background; -1 in the foreground */
 
+/*
+ * A log that nobody reads must not hold up the beat: what cannot be written at once is dropped.
+ */
 void xha_guest_log(const char *fmt, ...)
 {
+    static const struct sockaddr_un dev_log = { .sun_family = AF_UNIX, .sun_path = "/dev/log" };
+    struct pollfd err = { .fd = STDERR_FILENO, .events = POLLOUT };
+    char line[512];
+    size_t len;
     va_list ap;
 
+    if (syslog_fd >= 0)
+        snprintf(line, sizeof(line), "<%d>xha-guest[%d]: ", LOG_DAEMON | LOG_WARNING, (int)getpid());
+    else
+        snprintf(line, sizeof(line), "xha-guest: ");
+    len = strlen(line);
     va_start(ap, fmt);
-    if (to_syslog) {
-        vsyslog(LOG_WARNING, fmt, ap);
-    } else {
-        fputs("xha-guest: ", stderr);
-        vfprintf(stderr, fmt, ap);
-        fputc('\n', stderr);
-    }
+    vsnprintf(line + len, sizeof(line) - len - 1, fmt, ap); /* room for the newline */
     va_end(ap);
-}
-
-void xha_guest_log_to_syslog(void)
-{
-    openlog("xha-guest", LOG_PID | LOG_NDELAY, LOG_DAEMON);
-    to_syslog = true;
+    len = strlen(line);
+    if (syslog_fd >= 0) {
+        /* by name each time: syslogd may have been restarted */
+        sendto(syslog_fd, line, len, MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)&dev_log,
+               sizeof(dev_log));
+    } else if (poll(&err, 1, 0) == 1 && (err.revents & POLLOUT)) {
+        line[len++] = '\n';
+        if (write(STDERR_FILENO, line, len) < 0)
+            return; /* where could that be told? */
+    }
 }
 
 bool xha_guest_daemonize(void)
@@ -67,6 +78,7 @@ bool xha_guest_daemonize(void)
         dup2(fd, i);
     if (fd > 2)
         close(fd);
+    syslog_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     return true;
 }
 
@@ -95,7 +107,7 @@ void xha_guest_notify(const char *state)
     fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return;
-    if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&sun, len) < 0)
+    if (sendto(fd, state, strlen(state), MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&sun, len) < 0)
         xha_guest_log("cannot tell the service manager %s: %s", state, strerror(errno));
     close(fd);
 }

@@ -8,9 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* To standard error until xha_guest_log_to_syslog(), to syslog from then on. */
+/* To standard error, or from the background to syslog. Never waits: a message may get lost. */
 __attribute__((format(printf, 1, 2))) void xha_guest_log(const char *fmt, ...);
-void xha_guest_log_to_syslog(void);
 
 /* Goes to the background; returns in the daemon only. False: errno says why. */
 bool xha_guest_daemonize(void);
