@@ -232,6 +232,8 @@ static bool play_host(struct sim *sim, const struct sim_line *line)
     if (line->verb < SIM_STARVE || line->verb > SIM_SILENT)
         return false;
     sim_host_before(sim, line->host);
+    if (h->starved_until <= sim->now_ms && h->xs_bad_until <= sim->now_ms)
+        h->bad_from = sim->now_ms;
     switch (line->verb) {
     case SIM_STARVE:
         h->starved_until = until;
@@ -246,10 +248,6 @@ static bool play_host(struct sim *sim, const struct sim_line *line)
         h->silent_until = until;
         break;
     }
-    if (h->trouble_ms < sim->now_ms)
-        h->trouble_from = sim->now_ms;
-    if (h->trouble_ms < until)
-        h->trouble_ms = until;
     sim_host_after(sim, line->host);
     sim_in(sim, line->span_ms, (struct sim_future){ .kind = SIM_F_HOST, .a = line->host });
     return true;

@@ -108,6 +108,8 @@ void sim_deliver(struct sim *sim, struct sim_future *f)
             ev.type = XHA_EV_ROUND;
             ev.u.round = s->round;
             sim->host[s->host].told_ms = s->round.began.ms;
+            if (s->round.beats_read)
+                sim->host[s->host].told_health_ms = s->round.began.ms;
             if (s->round.beats_read && s->round.xenstore_ok)
                 sim->host[s->host].told_beats_ms = s->round.began.ms;
         } else {

@@ -50,11 +50,17 @@ void sim_rules_died(struct sim *sim, const struct sim_inst *inst, enum sim_death
 void sim_rules_order(struct sim *sim, int guest, enum xha_order_type type, int rc, bool was_open)
 {
     struct sim_guest *g = guest >= 0 ? &sim->guest[guest] : NULL;
+    struct xha_view v;
 
     if (!g || rc == -99)
         return; /* it stays unclear */
     if (rc) {
         g->order_open = was_open;
+        return;
+    }
+    if ((type == XHA_DO_MAINTENANCE_ON && g->maintenance) ||
+        (type == XHA_DO_MAINTENANCE_OFF && !g->maintenance)) {
+        g->order_open = was_open; /* an order to the host, and nothing new to this one */
         return;
     }
     g->unclear = false;
@@ -71,20 +77,16 @@ void sim_rules_order(struct sim *sim, int guest, enum xha_order_type type, int r
     case XHA_DO_RESTART:
     case XHA_DO_STOP:
         g->wish = type == XHA_DO_STOP ? SIM_WISH_STOP : SIM_WISH_RUN;
-        g->n_recoveries = 0; /* an operator has looked at it: it may fail anew */
+        if (type == XHA_DO_STOP && !xha_core_find(sim->core, &g->uuid, &v) && v.state == XHA_ST_STOPPED &&
+            sim_inst_find(sim, guest, -1) >= 0)
+            g->wish = SIM_WISH_NONE; /* somebody started it just then, and xhad could not see it */
+        g->n_recoveries = 0;         /* an operator has looked at it: it may fail anew */
         break;
     case XHA_DO_MAINTENANCE_ON:
     case XHA_DO_MAINTENANCE_OFF:
-        if (g->maintenance ==
-            (type == XHA_DO_MAINTENANCE_ON)) { /* an order to the host, and nothing new to it */
-            g->order_open = was_open;
-            break;
-        }
         g->maintenance = type == XHA_DO_MAINTENANCE_ON;
         g->wish = SIM_WISH_NONE;
         g->no_claim = true;
-        if (type == XHA_DO_MAINTENANCE_ON)
-            g->held_open = was_open;
         g->order_open = type == XHA_DO_MAINTENANCE_OFF && g->held_open;
         break;
     default:
@@ -134,7 +136,7 @@ static void rule_once(struct sim *sim, int guest)
             continue;
         /* What came while a deed was under way is for the worker to see. */
         known = inst->created_ms > g->done_ms ? inst->created_ms : g->done_ms;
-        if (inst->ours || told(sim, inst->host, known))
+        if (inst->ours || (sim_inst_alive(inst) && told(sim, inst->host, known)))
             sim_fail(sim, "rule 1, never two: %s is to be started, and is there as domid %d on host %d",
                      g->name, inst->domid, inst->host);
     }
@@ -148,6 +150,8 @@ static bool start_has_reason(const struct sim *sim, const struct sim_guest *g)
 
     if (g->policy_ms >= g->death_ms && g->policy_ms > 0)
         return true; /* judged under the policy before */
+    if (!told(sim, g->host, g->death_ms))
+        return true; /* xhad cannot know of its end yet */
     switch (g->death) {
     case SIM_DEATH_NONE:
         return g->policy.autostart;
@@ -206,7 +210,8 @@ static void rule_limit(struct sim *sim, const struct xha_action *act, int guest)
         return;
     g->recovery_ms[g->n_recoveries++ % kept] = sim->now_ms;
     in_window = recoveries(sim, g);
-    if (in_window > g->policy.max_restarts && g->policy_ms < sim->now_ms - g->policy.restart_window.ms)
+    if (in_window > g->policy.max_restarts && !g->unclear &&
+        g->policy_ms < sim->now_ms - g->policy.restart_window.ms)
         sim_fail(sim, "restart limit: %s is recovered %u times in %lld s, its policy allows %u", g->name,
                  in_window, (long long)g->policy.restart_window.ms / 1000, g->policy.max_restarts);
 }
@@ -337,7 +342,7 @@ static void rule_verdict(struct sim *sim, const struct xha_action *act, int gues
                  (long long)(sim->now_ms - inst->well_ms), xha_failure_name(kind));
     else if (kind != XHA_FAIL_START &&
              (!sim_host_xenstore_ok(sim, act->host) || sim_host_starved(sim, act->host)) &&
-             told(sim, act->host, h->trouble_from))
+             h->told_health_ms > h->bad_from)
         sim_fail(sim, "host ill: %s is found ill (%s) while its host is", g->name, xha_failure_name(kind));
     else if (kind == XHA_FAIL_HEARTBEAT && g->policy.heartbeat == XHA_BEAT_AGENT && inst->booted &&
              !inst->dead && !inst->junk && g->policy_ms < sim->now_ms - g->policy.heartbeat_timeout.ms &&
@@ -355,7 +360,7 @@ static void rule_given_up(struct sim *sim, const struct xha_action *act, int gue
     bool right = true;
 
     if (act->cause == XHA_CAUSE_LIMIT)
-        right = recoveries(sim, g) >= g->policy.max_restarts;
+        right = recoveries(sim, g) >= g->policy.max_restarts || g->order_waits;
     else if (act->cause == XHA_CAUSE_FAILURE)
         right = g->policy.protection == XHA_PROT_MONITOR || g->policy.react[act->detail] != XHA_REACT_RECOVER;
     else if (act->cause == XHA_CAUSE_WORKER_REFUSED || act->cause == XHA_CAUSE_WORKER_UNKNOWN)
@@ -397,11 +402,14 @@ static void rule_note(struct sim *sim, const struct xha_action *act, int guest)
     if (on_its_way(act->u.note.to) && !on_its_way(act->u.note.from))
         g->way_ms = sim->now_ms;
     switch (act->u.note.to) {
+    case XHA_ST_MAINTENANCE:
+        g->held_open = g->order_open;
+        g->order_open = false;
+        break;
     case XHA_ST_RUNNING:
     case XHA_ST_STOPPED:
     case XHA_ST_FAILED:
     case XHA_ST_ERROR:
-    case XHA_ST_MAINTENANCE:
     case XHA_ST_DEFINED:
         if (g->order_ms < sim->now_ms && !g->order_waits)
             g->order_open = false;

@@ -97,15 +97,15 @@ struct sim_inst {
 };
 
 struct sim_host {
-    int64_t trouble_from; /* the first of the troubles that last began */
+    int64_t bad_from; /* xenstore or dom0 is ill since */
     int64_t starved_until, xs_bad_until, xs_slow_until, silent_until;
-    int64_t trouble_ms;   /* the last trouble ended (or will) */
     int64_t due_ms;       /* next round */
     int64_t delivered_ms; /* the last listing on its way arrives: they keep their order */
     int32_t next_domid;
-    bool maintenance;      /* an operator's order that was acknowledged */
-    int64_t told_ms;       /* began of the last round that the core got */
-    int64_t told_beats_ms; /* ... of the last one with beats */
+    bool maintenance;       /* an operator's order that was acknowledged */
+    int64_t told_ms;        /* began of the last round that the core got */
+    int64_t told_beats_ms;  /* ... of the last one with beats */
+    int64_t told_health_ms; /* ... of the last one that tried to read them */
     bool listing_due;
 };
 

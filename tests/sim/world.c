@@ -18,7 +18,7 @@ void sim_world_init(struct sim *sim)
     sim->n_hosts = script->hosts;
     sim->n_guests = script->n_guests;
     for (unsigned h = 0; h < sim->n_hosts; h++)
-        sim->host[h] = (struct sim_host){ .next_domid = 1, .told_ms = -1, .trouble_ms = -1 };
+        sim->host[h] = (struct sim_host){ .next_domid = 1, .told_ms = -1 };
     for (unsigned i = 0; i < sim->n_guests; i++) {
         const struct sim_guest_def *def = &script->guest[i];
         struct sim_guest *g = &sim->guest[i];

@@ -80,9 +80,9 @@ void xha_sure_died(struct xha_core *core, struct dom *d)
 
     if (d->lost == XHA_ACT_DESTROY)
         not_cleared(core, d);
-    else if (!lost_start(d) && d->purpose != XHA_FOR_NOTHING)
+    else if (!lost_start(d) && (d->purpose == XHA_FOR_START || d->purpose == XHA_FOR_RESTORE))
         xha_enqueue(core, d, d->purpose, at_once, XHA_CAUSE_LOOKED, 0);
-    else
+    else /* in a recovery it is somebody's else that stood in the way */
         xha_died(core, d);
 }
 

@@ -54,6 +54,9 @@ void xha_fsm(struct xha_core *core, struct dom *d, enum signal sig)
         return;
     }
     matrix[d->state][sig](core, d);
+    /* While nobody knows how the deed ended, only one order can be taken: to leave it alone. */
+    if (d->deferred && !d->pending && (d->state != XHA_ST_UNSURE || d->deferred_do == XHA_DO_MAINTENANCE_ON))
+        xha_deferred(core, d);
 }
 
 void xha_fsm_audit(void)

@@ -91,7 +91,7 @@ struct dom {
     uint64_t pending_id;
     enum xha_action_type lost; /* UNSURE: the deed whose end is not known; NONE after a restart of xhad */
     struct xha_time settled;   /* listings not younger than this are not believed */
-    bool deferred;             /* an order waits for the deed to end */
+    bool deferred;             /* an order waits for the deed to end, and for doubt to be settled */
     enum xha_order_type deferred_do;
     uint64_t deferred_checkpoint;
     uint64_t checkpoint;      /* what a RESTORE order named */
@@ -291,6 +291,7 @@ handler xha_adopt, xha_adopt_other, xha_appeared, xha_other_at_rest, xha_died, x
 void xha_fail(struct xha_core *core, struct dom *d, enum xha_failure failure);
 void xha_clear(struct xha_core *core, struct dom *d, enum xha_cause cause, uint32_t detail);
 void xha_done(struct xha_core *core, struct dom *d, const struct xha_event *ev);
+void xha_deferred(struct xha_core *core, struct dom *d);
 void xha_save_due(struct xha_core *core, struct dom *d);
 void xha_run(struct xha_core *core, struct dom *d, enum xha_cause cause, uint32_t detail);
 void xha_rest(struct xha_core *core, struct dom *d, enum xha_state state, enum xha_cause cause,

@@ -444,7 +444,7 @@ void xha_stop_died(struct xha_core *core, struct dom *d)
 /* Somebody restarted it while it was to stop: the order is not forgotten. */
 void xha_stop_other(struct xha_core *core, struct dom *d)
 {
-    if (d->purpose != XHA_FOR_STOP) {
+    if (d->purpose != XHA_FOR_STOP || d->failure) { /* not an operator's stop: it runs again, well */
         xha_adopt_other(core, d);
         return;
     }
@@ -470,6 +470,20 @@ void xha_unsure(struct xha_core *core, struct dom *d)
     xha_doubt(core, d, d->lost, XHA_CAUSE_WORKER_UNKNOWN);
 }
 
+/* The order that waited for a deed to end, and, when nobody knew how it ended, for that to be settled. */
+void xha_deferred(struct xha_core *core, struct dom *d)
+{
+    struct xha_event again = { .type = XHA_EV_ORDER, .now = core->now, .host = d->host, .uuid = d->uuid };
+    struct dom *same;
+
+    again.u.order.type = d->deferred_do;
+    again.u.order.checkpoint = d->deferred_checkpoint;
+    d->deferred = false;
+    xha_persist(core, d);
+    if (!xha_order_check(core, &again, &same))
+        xha_order_do(core, same, d->deferred_do, d->deferred_checkpoint);
+}
+
 void xha_done(struct xha_core *core, struct dom *d, const struct xha_event *ev)
 {
     static const enum signal sig[] = {
@@ -484,14 +498,4 @@ void xha_done(struct xha_core *core, struct dom *d, const struct xha_event *ev)
     d->done_domid = ev->u.done.domid;
     xha_timer_off(core, d, TIMER_PEND);
     xha_fsm(core, d, sig[ev->u.done.result]);
-    if (d->deferred && !d->pending) {
-        struct xha_event again = { .type = XHA_EV_ORDER, .now = core->now, .host = d->host, .uuid = d->uuid };
-        struct dom *same;
-
-        again.u.order.type = d->deferred_do;
-        again.u.order.checkpoint = d->deferred_checkpoint;
-        d->deferred = false;
-        if (!xha_order_check(core, &again, &same))
-            xha_order_do(core, same, d->deferred_do, d->deferred_checkpoint);
-    }
 }

@@ -35,10 +35,18 @@ static bool waits_for_deed(enum xha_order_type type)
            type == XHA_DO_MAINTENANCE_ON;
 }
 
+/* It is to go into maintenance when its deed ends. */
+static bool maintenance_waits(const struct dom *d)
+{
+    return d->deferred && d->deferred_do == XHA_DO_MAINTENANCE_ON;
+}
+
 static int check(const struct dom *d, enum xha_order_type type)
 {
     bool maintenance = type == XHA_DO_MAINTENANCE_ON || type == XHA_DO_MAINTENANCE_OFF;
 
+    if (type == XHA_DO_MAINTENANCE_OFF && maintenance_waits(d))
+        return XHA_CORE_OK;
     if (may[d->state][type])
         return may[d->state][type];
     if (d->policy.protection == XHA_PROT_MONITOR && !maintenance)
@@ -140,6 +148,11 @@ static void do_maintenance(struct xha_core *core, struct dom *d, bool on)
 
 void xha_order_do(struct xha_core *core, struct dom *d, enum xha_order_type type, uint64_t checkpoint)
 {
+    if (type == XHA_DO_MAINTENANCE_OFF && maintenance_waits(d)) {
+        d->deferred = false;
+        xha_persist(core, d);
+        return;
+    }
     if (d->pending) {
         d->deferred = true;
         d->deferred_do = type;

@@ -163,7 +163,7 @@ void xha_store_load(struct xha_core *core, struct dom *d, const struct xha_recor
     d->failure = r->failure;
     d->restores = r->restores;
     d->checkpoint = r->checkpoint;
-    d->deferred = r->deferred && r->pending_id;
+    d->deferred = r->deferred;
     d->deferred_do = d->deferred ? (enum xha_order_type)(r->deferred - 1) : XHA_DO_START;
     d->deferred_checkpoint = r->deferred_checkpoint;
     d->n_recoveries = r->n_recoveries;
