@@ -20,7 +20,7 @@
 #define EXIT_CONFIG 78 /* EX_CONFIG: systemd does not try again */
 
 struct options {
-    const char *conf;
+    const char *conf, *trace, *replay;
     bool check, foreground;
     int verbose;
 };
@@ -28,11 +28,14 @@ struct options {
 static void usage(FILE *out)
 {
     fprintf(out,
-            "usage: xhad [-fnv] [-c FILE]\n"
+            "usage: xhad [-fnv] [-c FILE] [--trace FILE]\n"
+            "       xhad --replay FILE\n"
             "  -c, --config FILE   read FILE instead of %s\n"
             "  -f, --foreground    stay in the foreground; log to standard error\n"
             "  -n, --check         check and show the configuration and all policies, then end\n"
             "  -v, --verbose       log more; with -n: explain every parameter\n"
+            "      --trace FILE    write every event that is decided on to FILE, which must not exist\n"
+            "      --replay FILE   decide once more on the events of a trace, print the story, then end\n"
             "      --version       show the version\n"
             "  -h, --help          show this\n"
             "Manuals: xhad(8), xhad.conf(5), xha-domain(5), xha(7).\n",
@@ -47,6 +50,8 @@ static int parse_options(int argc, char **argv, struct options *o)
         { "foreground", no_argument, NULL, 'f' },
         { "check", no_argument, NULL, 'n' },
         { "verbose", no_argument, NULL, 'v' },
+        { "trace", required_argument, NULL, 'T' },
+        { "replay", required_argument, NULL, 'R' },
         { "version", no_argument, NULL, 'V' },
         { "help", no_argument, NULL, 'h' },
         { 0 },
@@ -67,6 +72,16 @@ static int parse_options(int argc, char **argv, struct options *o)
             break;
         case 'v':
             o->verbose++;
+            break;
+        case 'T':
+            if (optarg[0] != '/') { /* a daemon's own directory is / */
+                fprintf(stderr, "xhad: --trace %s: the file must be named by its full path\n", optarg);
+                return EXIT_USAGE;
+            }
+            o->trace = optarg;
+            break;
+        case 'R':
+            o->replay = optarg;
             break;
         case 'V':
             printf("xhad %s\n", PACKAGE_VERSION);
@@ -204,6 +219,7 @@ static int run(const struct options *o, struct xha_conf *conf, int ready_fd, int
     static struct xha_daemon daemon;
     char ready = 0;
 
+    daemon.trace_path = o->trace;
     xha_log(XHA_LOG_INFO, "xhad starts", XHA_S("version", PACKAGE_VERSION), XHA_S("config", o->conf));
     if (xha_pidfile_write(lock_fd) < 0 || xha_daemon_start(&daemon, conf, o->conf) < 0) {
         xha_daemon_stop(&daemon);
@@ -243,6 +259,16 @@ static int serve(const struct options *o, struct xha_conf *conf)
     return run(o, conf, ready_fd, lock_fd);
 }
 
+static int replay(const char *path)
+{
+    char err[1200];
+    int r = xha_trace_replay(path, stdout, err, sizeof err);
+
+    if (r < 0)
+        fprintf(stderr, "xhad: %s\n", err);
+    return r ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
     struct xha_problems problems = { 0 };
@@ -253,6 +279,8 @@ int main(int argc, char **argv)
 
     if (r >= 0)
         return r;
+    if (o.replay)
+        return replay(o.replay);
     standard_fds(false);
     umask(022);
     xha_log_open("xhad", XHA_LOG_STDERR, o.verbose ? XHA_LOG_DEBUG : XHA_LOG_INFO);

@@ -172,6 +172,11 @@ static int open_state(struct xha_daemon *d, char *err, size_t err_len)
         snprintf(err, err_len, "the core cannot be set up: %s", xha_core_error_text(rc));
         return -1;
     }
+    if (d->trace_path && xha_trace_open(d->trace_path, &d->conf.settings, next_id, &d->trace) < 0) {
+        snprintf(err, err_len, "the trace %.500s cannot be begun: %s; name a new file", d->trace_path,
+                 strerror(errno));
+        return -1;
+    }
     if (warning[0])
         xha_log(XHA_LOG_WARNING, "journal repaired", XHA_S("text", warning));
     return 0;
@@ -255,6 +260,7 @@ static void free_all(struct xha_daemon *d)
     xha_store_close(d->store);
     xha_history_close(d->history);
     xha_domains_clear(&d->domains);
+    xha_trace_close(d->trace);
     xha_core_free(d->core);
     free(d->queue);
     xha_conf_clear(&d->conf);

@@ -20,6 +20,7 @@
 #include "xhad/ctl/jobs.h"
 #include "xhad/ctl/observer.h"
 #include "xhad/ctl/store.h"
+#include "xhad/ctl/trace.h"
 
 struct xha_waiter;
 
@@ -27,9 +28,11 @@ struct xha_daemon {
     uv_loop_t loop;
     struct xha_conf conf;
     const char *conf_path;
+    const char *trace_path; /* NULL: no trace; set before the start */
     struct xha_clock clock;
     struct xha_core *core;
     struct xha_plan plan;
+    struct xha_trace *trace;
     struct xha_event *queue; /* facts that arose while a plan was carried out */
     size_t queued, queue_room;
     bool stepping;

@@ -225,10 +225,12 @@ static int step_one(struct xha_daemon *d, struct xha_event *ev)
 
     ev->now = tick.now = xha_clock_now(&d->clock);
     rc = xha_core_step(d->core, ev, &d->plan);
+    xha_trace_step(d->trace, ev, &d->plan);
     count_ids(d);
     xha_exec_plan(&d->plan, &ops, d);
     while (d->plan.more) {
         xha_core_step(d->core, &tick, &d->plan);
+        xha_trace_step(d->trace, &tick, &d->plan);
         count_ids(d);
         xha_exec_plan(&d->plan, &ops, d);
     }
