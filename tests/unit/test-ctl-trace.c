@@ -1,13 +1,20 @@
 /*
- * A trace of the core, replayed, gives the identical plans; a changed one is noticed, a torn one ends where it is
- * torn, and a file that is no trace is refused.
+ * A trace of the core, replayed, gives the identical plans; a changed one is noticed, a torn one ends where
+ * it is torn, and a file that is no trace is refused.
  */
-#include "tests/unit/unit.h"
-#include "xhad/ctl/trace.h"
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <cmocka.h>
+
+#include "xhad/ctl/trace.h"
 
 static const struct xha_settings settings = {
     .max_domains = 4,
@@ -65,7 +72,8 @@ static void record(void)
     ev.u.done.domid = 5;
     step(trace, core, &ev);
     ev = (struct xha_event){ .type = XHA_EV_SEEN, .now = { 4000 }, .uuid = { { 7 } } };
-    ev.u.seen = (struct xha_seen){ .listed = { 3999 }, .domid = 5, .shut = true, .reason = XHA_SHUTDOWN_CRASH };
+    ev.u.seen =
+        (struct xha_seen){ .listed = { 3999 }, .domid = 5, .shut = true, .reason = XHA_SHUTDOWN_CRASH };
     step(trace, core, &ev);
     xha_trace_close(trace);
     xha_core_free(core);
@@ -144,9 +152,10 @@ static void no_trace_is_refused(void **state)
     FILE *f = fopen(path, "w");
 
     (void)state;
-    fputs("this is no trace at all, but long enough to look like one to a careless reader; it goes on and on, "
-          "and on, and on, and on, and on, and on, and on, and on, and on, and on, and on, and on, and on.\n",
-          f);
+    fputs(
+        "this is no trace at all, but long enough to look like one to a careless reader; it goes on and on, "
+        "and on, and on, and on, and on, and on, and on, and on, and on, and on, and on, and on, and on.\n",
+        f);
     fclose(f);
     assert_int_equal(replay(story, sizeof story), -1);
     assert_non_null(strstr(story, "not a trace of xhad"));
@@ -157,10 +166,8 @@ static void no_trace_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(same_plans_again),
-        cmocka_unit_test(an_existing_file_is_left_alone),
-        cmocka_unit_test(a_changed_trace_is_noticed),
-        cmocka_unit_test(a_torn_trace_ends_where_it_is_torn),
+        cmocka_unit_test(same_plans_again),           cmocka_unit_test(an_existing_file_is_left_alone),
+        cmocka_unit_test(a_changed_trace_is_noticed), cmocka_unit_test(a_torn_trace_ends_where_it_is_torn),
         cmocka_unit_test(no_trace_is_refused),
     };
     int fd = mkstemp(path), r;
