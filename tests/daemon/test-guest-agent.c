@@ -34,7 +34,8 @@ struct world {
     const char *first_count; /* what data/heartbeat held before the agent came, or NULL */
     const char *refuse_once; /* error name for the next write of the counter */
     int listener, bus;
-    pid_t pid; /* the running agent */
+    int stderr_fd; /* the agent's standard error, when not 0 */
+    pid_t pid;     /* the running agent */
 };
 
 struct written {
@@ -101,6 +102,8 @@ static void run(struct world *w, ...)
     w->pid = fork();
     if (w->pid)
         return;
+    if (w->stderr_fd)
+        dup2(w->stderr_fd, STDERR_FILENO);
     if (wrap && *wrap) { /* valgrind and its options come before the program */
         const char *full[64];
         int n = 0;
@@ -490,6 +493,30 @@ static void test_service_manager_hears_ready_after_the_first_word(void **state)
     close(notify);
 }
 
+static void test_log_that_nobody_reads_does_not_stop_the_beat(void **state)
+{
+    static const char junk[4096];
+    struct world *w = *state;
+    int p[2];
+
+    assert_return_code(pipe2(p, O_CLOEXEC | O_NONBLOCK), errno);
+    while (write(p[1], junk, sizeof(junk)) > 0) {
+    }
+    assert_return_code(fcntl(p[1], F_SETFL, 0), errno); /* full, and writing to it would wait */
+    w->stderr_fd = p[1];
+    run(w, "-f", NULL);
+    meet(w);
+    expect_introduction(w, "ok");
+    for (int i = 0; i < 3; i++) { /* each refusal is logged */
+        w->refuse_once = "EIO";
+        next_write(w);
+        next_write(w);
+    }
+    stop(w);
+    close(p[0]);
+    close(p[1]);
+}
+
 static void test_goes_to_the_background(void **state)
 {
     struct world *w = *state;
@@ -542,6 +569,7 @@ int main(void)
         TEST(test_watchdog_stays_armed_when_the_agent_dies),
         TEST(test_slow_beat_and_watchdog_do_not_go_together),
         TEST(test_service_manager_hears_ready_after_the_first_word),
+        TEST(test_log_that_nobody_reads_does_not_stop_the_beat),
         TEST(test_goes_to_the_background),
         TEST(test_no_xenbus_no_agent),
     };
