@@ -237,9 +237,11 @@ static int read_answer(struct conversation *c, xlha_entry_cb *each, json_t **res
  */
 static int patience(const struct xlha *x, xlha_entry_cb *each)
 {
+    bool works = (x->command->options & XLHA_OPT_WAIT) && !x->no_wait;
+
     if (x->timeout_ms >= 0)
         return x->timeout_ms;
-    return each || ((x->command->options & XLHA_OPT_WAIT) && !x->no_wait) ? 0 : QUESTION_TIMEOUT;
+    return each || works || (x->command->options & XLHA_SLOW) ? 0 : QUESTION_TIMEOUT;
 }
 
 static int converse(struct conversation *c, const char *cmd, json_t *args, xlha_entry_cb *each,

@@ -4,27 +4,27 @@
 #include "xl-plugins/xl-ha.h"
 
 #include <inttypes.h>
-#include <string.h>
 
 static void row(struct xlha_table *table, const json_t *checkpoint)
 {
-    const json_t *compressed = json_object_get(checkpoint, "compressed");
-    char number[32], size[32];
+    const char *damage = xlha_string(checkpoint, "damage");
+    char number[32], when[32], size[32], pause[32], state[300];
 
     snprintf(number, sizeof(number), "%" PRId64, xlha_int(checkpoint, "number", 0));
+    xlha_time_text(xlha_int(checkpoint, "time_ms", -1), when, sizeof(when));
+    snprintf(state, sizeof(state), "%s%s%s", xlha_bool(checkpoint, "good") ? "good" : "DAMAGED",
+             *damage ? ": " : "", damage);
     xlha_table_cell(table, number);
-    xlha_table_cell(table, xlha_string(checkpoint, "time"));
-    xlha_table_cell(table, xlha_size_text(xlha_int(checkpoint, "size", -1), size, sizeof(size)));
-    if (json_is_string(compressed))
-        xlha_table_cell(table, json_string_value(compressed));
-    else
-        xlha_table_cell(table, json_is_true(compressed) ? "zstd" : "none");
-    xlha_table_cell(table, xlha_bool(checkpoint, "good") ? "good" : "CORRUPT");
+    xlha_table_cell(table, when);
+    xlha_table_cell(table, xlha_size_text(xlha_int(checkpoint, "bytes", -1), size, sizeof(size)));
+    xlha_table_cell(table, xlha_string(checkpoint, "compress"));
+    xlha_table_cell(table, xlha_span_text(xlha_int(checkpoint, "pause_ms", -1), pause, sizeof(pause)));
+    xlha_table_cell(table, state);
 }
 
 int xlha_cmd_checkpoints(struct xlha *x)
 {
-    static const char *const titles[] = { ">Number", "Time", ">Size", "Compressed", "State" };
+    static const char *const titles[] = { ">Number", "Time", ">Size", "Compressed", ">Pause", "State" };
     const json_t *checkpoint;
     struct xlha_table *table;
     json_t *all;

@@ -23,20 +23,23 @@ static void print_texts(const json_t *texts, const char *how, FILE *out)
 /* Done only when xhad took all of it. */
 int xlha_cmd_reload(struct xlha *x)
 {
-    const json_t *policies, *refused;
+    const json_t *changed, *policies, *refused;
     json_t *result;
     int rc;
 
     rc = xlha_call(x, "reload", NULL, &result);
     if (rc)
         return rc;
+    changed = json_object_get(result, "changed");
     refused = json_object_get(result, "refused");
     policies = json_object_get(result, "policies_refused");
     rc = json_array_size(refused) || json_array_size(policies) ? XLHA_FAILED : XLHA_DONE;
     if (x->json) {
         xlha_print_json(result);
     } else {
-        print_texts(json_object_get(result, "changed"), x->dry_run ? "would change " : "changed ", stdout);
+        if (!json_array_size(changed) && !rc)
+            puts("no setting has changed");
+        print_texts(changed, x->dry_run ? "would change " : "changed ", stdout);
         fflush(stdout);
         print_texts(refused, "", stderr);
         print_texts(policies, "", stderr);

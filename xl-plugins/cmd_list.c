@@ -106,10 +106,14 @@ static int show(struct xlha *x, const char *cmd, json_t *args)
 
     if (rc)
         return rc;
-    if (x->json)
+    if (x->json) {
         xlha_print_json(result);
-    else
+    } else {
+        if (*xlha_string(result, "text")) /* the whole in one line */
+            xlha_print_line(xlha_string(result, "text"), stdout);
+        json_object_del(result, "text");
         xlha_print_object(result, stdout);
+    }
     json_decref(result);
     return XLHA_DONE;
 }

@@ -19,7 +19,7 @@ const struct xlha_command xlha_commands[] = {
     { "restart", xlha_cmd_order, 1, 1, XLHA_OPT_WAIT, "DOMAIN", "Shut a domain down and start it again" },
     { "checkpoint", xlha_cmd_order, 1, 1, XLHA_OPT_WAIT, "DOMAIN",
       "Save a domain to a checkpoint and let it run on" },
-    { "checkpoints", xlha_cmd_checkpoints, 1, 1, 0, "DOMAIN", "List a domain's checkpoints" },
+    { "checkpoints", xlha_cmd_checkpoints, 1, 1, XLHA_SLOW, "DOMAIN", "List a domain's checkpoints" },
     { "restore", xlha_cmd_restore, 1, 2, XLHA_OPT_WAIT, "DOMAIN [NUMBER|FILE]",
       "Put a domain back to a checkpoint (the newest good one) or a saved file" },
     { "sched", xlha_cmd_sched, 0, 1, XLHA_OPT_WAIT | XLHA_OPT_SCHED, "[DOMAIN]",

@@ -166,15 +166,14 @@ void xlha_print_object(const json_t *object, FILE *out)
     print_members(object, "", 0, out);
 }
 
-/* Local time to the second. */
-static void entry_time(const json_t *entry, char *buf, size_t len)
+const char *xlha_time_text(int64_t ms, char *buf, size_t len)
 {
-    int64_t ms = xlha_int(entry, "ms", -1);
     time_t s = (time_t)(ms / 1000);
     struct tm tm;
 
     if (ms < 0 || !localtime_r(&s, &tm) || !strftime(buf, len, "%Y-%m-%d %H:%M:%S", &tm))
-        xha_text_escape(buf, len, xlha_string(entry, "time"));
+        snprintf(buf, len, "-");
+    return buf;
 }
 
 void xlha_print_entry(const json_t *entry, FILE *out)
@@ -183,7 +182,7 @@ void xlha_print_entry(const json_t *entry, FILE *out)
     const char *text = xlha_string(entry, "text"), *severity = xlha_string(entry, "severity");
     char when[32], domain[80], what[160], safe[LINE_MAX_], change[128];
 
-    entry_time(entry, when, sizeof(when));
+    xlha_time_text(xlha_int(entry, "ms", -1), when, sizeof(when));
     xha_text_escape(domain, sizeof(domain), xlha_string(entry, "domain"));
     if (*to) {
         snprintf(change, sizeof(change), "%s -> %s", from, to);
@@ -196,7 +195,7 @@ void xlha_print_entry(const json_t *entry, FILE *out)
     }
     if (!*text)
         text = xlha_string(entry, "cause");
-    fprintf(out, "%s  %-12s  %-22s  %s\n", when, *domain ? domain : "-", what,
+    fprintf(out, "%s  %-12s  %-23s  %s\n", when, *domain ? domain : "-", what,
             xha_text_escape(safe, sizeof(safe), text));
 }
 

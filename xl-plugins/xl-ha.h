@@ -35,6 +35,7 @@ enum {
     XLHA_OPT_SCHED = 1 << 3, /* -w -c --affinity --pool */
     XLHA_OPT_TAKE_OVER = 1 << 4,
     XLHA_OPT_WAIT = 1 << 5, /* the command orders work: --no-wait */
+    XLHA_SLOW = 1 << 6,     /* no option: the answer may take long */
 };
 
 /* A parsed command line. Strings are argv's. */
@@ -135,6 +136,7 @@ bool xlha_bool(const json_t *object, const char *key);
 /* Text into buf, returned: ages and lengths (0.4s, 42s, 13m20s, 2h13m, 5d04h; "-" below 0), sizes
  * (512K, 1.5G). */
 const char *xlha_span_text(int64_t ms, char *buf, size_t len);
+const char *xlha_time_text(int64_t ms, char *buf, size_t len); /* since 1970; local, to the second */
 const char *xlha_size_text(int64_t bytes, char *buf, size_t len);
 
 /* JSON on standard output. */

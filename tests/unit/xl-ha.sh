@@ -129,6 +129,8 @@ asks "$(request sched '{"domain":"web","weight":128,"cap":0,"affinity":"0-3","po
 run reload reload
 is "$code/$out/$err" "1/changed parallel: 4 -> 8//etc/xhad/domains/a.conf:3: unknown parameter a" \
     "reload: what changed and what did not"
+run unchanged reload
+is "$code/$out" "0/no setting has changed" "reload: nothing new"
 
 # On a terminal there is a bar, and nothing of it is left in the end.
 "$XHA_BUILD/tests/unit/fake-xhad" "$socket" /dev/null "$answers/started.answer"
