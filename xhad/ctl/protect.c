@@ -146,7 +146,7 @@ static void collect(void *user, const struct xha_param *param, const char *was, 
     size_t at = strlen(diff->text);
 
     if (!param->live)
-        snprintf(diff->text + at, sizeof diff->text - at, "%s%s (%.40s → %.40s)", at ? ", " : "", param->name,
+        snprintf(diff->text + at, sizeof diff->text - at, "%s%s (%.40s -> %.40s)", at ? ", " : "", param->name,
                  was, is);
 }
 

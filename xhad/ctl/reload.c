@@ -17,11 +17,11 @@ static void collect(void *user, const struct xha_param *param, const char *was, 
     char text[400];
 
     if (param->live) {
-        snprintf(text, sizeof text, "%s: %.120s → %.120s", param->name, was, is);
+        snprintf(text, sizeof text, "%s: %.120s -> %.120s", param->name, was, is);
         json_array_append_new(diff->changed, json_string(text));
     } else {
         snprintf(text, sizeof text,
-                 "%s (%.120s → %.120s) cannot change while xhad runs: restart xhad, which disturbs "
+                 "%s (%.120s -> %.120s) cannot change while xhad runs: restart xhad, which disturbs "
                  "no guest",
                  param->name, was, is);
         json_array_append_new(diff->refused, json_string(text));

@@ -90,7 +90,7 @@ static void next_text(const struct xha_daemon *d, const struct xha_view *v, char
     }
 }
 
-/* One history entry as a line: "13:04:05 running → clearing (recovery): …". */
+/* One history entry as a line: "13:04:05 running -> clearing (recovery): …". */
 static void entry_text(const json_t *e, char *buf, size_t len)
 {
     const char *time = json_string_value(json_object_get(e, "time")),
@@ -103,7 +103,7 @@ static void entry_text(const json_t *e, char *buf, size_t len)
     if (purpose && strcmp(purpose, xha_purpose_name(XHA_FOR_NOTHING)) == 0)
         purpose = NULL;
     if (from && to)
-        snprintf(buf, len, "%s %s → %s%s%s%s: %s", time ? time : "", from, to, purpose ? " (for " : "",
+        snprintf(buf, len, "%s %s -> %s%s%s%s: %s", time ? time : "", from, to, purpose ? " (for " : "",
                  purpose ? purpose : "", purpose ? ")" : "", text ? text : "");
     else
         snprintf(buf, len, "%s %s: %s", time ? time : "", kind ? kind : "", text ? text : "");
