@@ -1,12 +1,14 @@
 /*
- * main.c - xhad-sim: the roles of xhad-xen against a directory, and guests for the stories.
+ * main.c - xhad-sim: the two roles of xhad-xen against a directory, and a third for the stories.
  */
 #include "tests/daemon/sim/sim.h"
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 int main(int argc, char **argv)
 {
+    signal(SIGPIPE, SIG_IGN);
     if (argc == 3 && strcmp(argv[1], "work") == 0) {
         sim_enter();
         return sim_work(argv[2]);
@@ -15,10 +17,10 @@ int main(int argc, char **argv)
         sim_enter();
         return sim_observe();
     }
-    if (argc >= 3 && strcmp(argv[1], "guest") == 0) {
+    if (argc >= 3 && strcmp(argv[1], "ctl") == 0) {
         sim_enter();
-        return sim_guest(argc - 2, argv + 2);
+        return sim_ctl(argc - 2, argv + 2);
     }
-    fprintf(stderr, "usage: xhad-sim observe | work JOBFILE | guest …\n");
+    fprintf(stderr, "usage: xhad-sim observe | work JOBFILE | ctl VERB …\n");
     return 2;
 }

@@ -1,13 +1,14 @@
 /*
- * observe.c - the role `xhad-sim observe`: lists the domains of the directory as xhad-xen lists those of Xen.
+ * observe.c - `xhad-sim observe`: tells of the directory's domains as xhad-xen tells of Xen's.
  */
 #include "tests/daemon/sim/sim.h"
+#include "xhad/base/cleanup.h"
 #include "xhad/base/observe.h"
 #include "xhad/base/uuid.h"
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/inotify.h>
-#include <unistd.h>
 
 #define TRACKED_MAX 4096
 
@@ -18,22 +19,23 @@ static struct {
 static size_t n_tracked;
 static int64_t interval_ms;
 
-static bool wants_beats(const struct xha_uuid *uuid)
-{
-    for (size_t i = 0; i < n_tracked; i++)
-        if (xha_uuid_equal(&tracked[i].uuid, uuid))
-            return tracked[i].beats;
-    return false;
-}
-
-static void track(const struct xha_uuid *uuid, bool beats)
+static size_t place_of(const struct xha_uuid *uuid)
 {
     size_t i = 0;
 
     while (i < n_tracked && !xha_uuid_equal(&tracked[i].uuid, uuid))
         i++;
-    if (i == TRACKED_MAX)
-        return;
+    return i;
+}
+
+static void track(const struct xha_uuid *uuid, bool beats)
+{
+    size_t i = place_of(uuid);
+
+    if (i == TRACKED_MAX) {
+        errno = ENOSPC;
+        sim_fail("tracked domains");
+    }
     if (i == n_tracked)
         n_tracked++;
     tracked[i].uuid = *uuid;
@@ -42,9 +44,10 @@ static void track(const struct xha_uuid *uuid, bool beats)
 
 static void untrack(const struct xha_uuid *uuid)
 {
-    for (size_t i = 0; i < n_tracked; i++)
-        if (xha_uuid_equal(&tracked[i].uuid, uuid))
-            tracked[i] = tracked[--n_tracked];
+    size_t i = place_of(uuid);
+
+    if (i < n_tracked)
+        tracked[i] = tracked[--n_tracked];
 }
 
 static void say(const struct xha_obs *obs)
@@ -53,79 +56,77 @@ static void say(const struct xha_obs *obs)
         exit(0); /* xhad is gone */
 }
 
-struct listing {
-    int64_t began_ms;
-    bool beats, store_ill;
-    uint32_t failed;
-};
+/* ---- rounds
+ * ------------------------------------------------------------------------------------------------ */
 
-static void say_seen(void *user, json_t *domain)
+static void say_seen(const json_t *domain, struct xha_round *round)
 {
-    struct listing *listing = user;
     struct xha_obs obs = { .type = XHA_OBS_SEEN };
     struct xha_seen *seen = &obs.u.seen;
-    const char *state = sim_text(domain, "state");
+    size_t place;
 
     if (!xha_uuid_parse(sim_text(domain, "uuid"), &obs.uuid))
         return;
-    seen->listed.ms = listing->began_ms;
+    place = place_of(&obs.uuid);
+    seen->listed = round->began;
     seen->domid = (int32_t)sim_int(domain, "domid");
-    seen->paused = strcmp(state, "paused") == 0;
-    seen->shut = strcmp(state, "shutdown") == 0;
+    seen->paused = sim_domain_is(domain, "paused");
+    seen->shut = sim_domain_is(domain, "shut");
     seen->reason = (uint8_t)sim_int(domain, "reason");
-    seen->cpu_time_ns = (uint64_t)sim_domain_cpu_ns(domain);
-    if (listing->beats && wants_beats(&obs.uuid)) {
-        seen->beat_read = !listing->store_ill;
-        listing->failed += listing->store_ill;
-        seen->beat = (uint64_t)sim_domain_beat(domain);
-        seen->beat_valid = seen->beat_read && seen->beat > 0;
+    seen->cpu_time_ns = sim_domain_cpu_ns(domain);
+    if (round->beats_read && place < n_tracked && tracked[place].beats) {
+        seen->beat_read = round->xenstore_ok;
+        round->failed_reads += !round->xenstore_ok;
+        seen->beat_valid = seen->beat_read && sim_domain_beats(domain, &seen->beat);
         if (!seen->beat_valid)
             seen->beat = 0;
     }
     say(&obs);
 }
 
+/* Nothing is sent under the lock: xhad may be slow to read, and workers wait for it. */
 static void say_round(bool beats, int64_t lag_ms)
 {
-    struct listing listing = { .began_ms = sim_now_ms(),
-                               .beats = beats,
-                               .store_ill = access("store-ill", F_OK) == 0 };
     struct xha_obs obs = { .type = XHA_OBS_ROUND };
+    struct xha_round *round = &obs.u.round.r;
+    json_t *list, *domain;
     int lock = sim_lock();
+    size_t i;
 
-    sim_domain_each(say_seen, &listing);
+    round->began.ms = sim_now_ms();
+    list = sim_domains();
     sim_unlock(lock);
-    obs.u.round.r.began.ms = listing.began_ms;
-    obs.u.round.r.beats_read = beats;
-    obs.u.round.r.xenstore_ok = !listing.store_ill;
-    obs.u.round.r.failed_reads = listing.failed;
-    obs.u.round.r.lag.ms = lag_ms > 0 ? lag_ms : 0;
+    round->beats_read = beats;
+    round->xenstore_ok = access("store-ill", F_OK) < 0;
+    round->lag.ms = lag_ms > 0 ? lag_ms : 0;
+    json_array_foreach(list, i, domain) say_seen(domain, round);
+    json_decref(list);
+    obs.u.round.hypercalls = 1;
     say(&obs);
 }
 
-static void probe(const struct xha_obs *question)
+static void probe(const struct xha_obs *asked)
 {
-    struct xha_obs obs = { .type = XHA_OBS_PROBED, .uuid = question->uuid };
-    char uuid[XHA_UUID_TEXT];
+    struct xha_obs obs = { .type = XHA_OBS_PROBED, .uuid = asked->uuid };
     int lock = sim_lock();
-    json_t *domain = sim_domain_load(xha_uuid_format(&question->uuid, uuid));
-    bool there = domain && sim_int(domain, "domid") == question->u.probe.domid;
+    json_t *domain = sim_domain_find(&asked->uuid, asked->u.probe.domid);
 
-    obs.u.probed.domid = question->u.probe.domid;
-    if (there) {
-        obs.u.probed.cpu_time_ns = (uint64_t)sim_domain_cpu_ns(domain);
-        obs.u.probed.io_count = (uint64_t)sim_int(domain, "io");
-    }
-    json_decref(domain);
     sim_unlock(lock);
-    if (there)
-        say(&obs);
-    else
+    if (!domain) {
         say_round(false, 0);
+        return;
+    }
+    obs.u.probed.domid = asked->u.probe.domid;
+    obs.u.probed.cpu_time_ns = sim_domain_cpu_ns(domain);
+    obs.u.probed.io_count = sim_domain_io(domain);
+    json_decref(domain);
+    say(&obs);
 }
 
-/* One message of xhad's. */
-static void listen(void)
+/* ---- the loop
+ * ---------------------------------------------------------------------------------------------- */
+
+static void listen_to_xhad(void)
 {
     struct xha_obs obs;
 
@@ -157,7 +158,7 @@ static bool misbehave(void)
 {
     char what[32];
 
-    if (!sim_switch("observer", what, sizeof what))
+    if (!sim_knob("observer", what, sizeof what))
         return false;
     if (strcmp(what, "die") == 0)
         exit(3);
@@ -166,37 +167,50 @@ static bool misbehave(void)
     return true;
 }
 
+static int watch_released(void)
+{
+    int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    XHA_CLEANUP_CLOSE int fd = open("released", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+    if (watch < 0 || fd < 0 || inotify_add_watch(watch, "released", IN_MODIFY) < 0)
+        sim_fail("released");
+    return watch;
+}
+
+static void drain(int watch)
+{
+    char events[4096];
+
+    while (read(watch, events, sizeof events) > 0)
+        ;
+}
+
 int sim_observe(void)
 {
     struct xha_obs ready = { .type = XHA_OBS_READY };
-    int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    int watch = watch_released();
     struct pollfd fds[2] = { { .fd = XHA_OBS_FD, .events = POLLIN }, { .fd = watch, .events = POLLIN } };
     int64_t due = 0;
 
-    inotify_add_watch(watch, "domains", IN_MOVED_TO | IN_DELETE);
     strcpy(ready.u.ready.version, "4.17.sim");
     strcpy(ready.u.ready.scheduler, "credit2");
     say(&ready);
     for (;;) {
         int64_t now = sim_now_ms();
-        int wait = interval_ms == 0 ? -1 : due > now ? (int)(due - now) : 0;
 
-        if (poll(fds, 2, wait) < 0)
+        if (poll(fds, 2, interval_ms == 0 ? -1 : due > now ? (int)(due - now) : 0) < 0)
             return 1;
-        now = sim_now_ms();
         if (misbehave()) {
-            usleep(50000);
+            usleep(20000);
             continue;
         }
         if (fds[0].revents)
-            listen();
+            listen_to_xhad();
         if (fds[1].revents) {
-            char events[4096];
-
-            while (read(watch, events, sizeof events) > 0)
-                ;
+            drain(watch);
             say_round(false, 0);
         }
+        now = sim_now_ms();
         if (interval_ms && now >= due) {
             say_round(true, due ? now - due : 0);
             due = now + interval_ms;

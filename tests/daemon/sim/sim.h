@@ -1,14 +1,25 @@
 /*
  * sim.h - a hypervisor kept in a directory: xhad-sim plays both roles of xhad-xen against it.
  *
- * XHA_SIM_DIR holds: `lock` (flock around every change), `next_domid`, `domains/UUID.json` (what runs),
- * `trace` (one line per thing done, with its time), and switches that a story throws: work-VERB,
- * work-VERB-NAME   one line for workers of that verb (and domain): "slow MS", "hang", "die", "dumb" (end well
- * without an answer), "deaf" (as hang, and SIGTERM is ignored) or "refuse WORD"; with ".once" behind the name
- * the file goes with its first use boot_ms        from start to the first beat (100) deaf-NAME      that
- * guest does not heed a shutdown monitor-NAME   stock xl's monitor of that domain: its pid store-ill xenstore
- * answers no more observer       one line for the observer: "die", "silent", "garbage" Guests beat as time
- * passes: nothing runs for them. Times are CLOCK_MONOTONIC milliseconds, the same in all processes.
+ * Nothing runs for a guest. Its vCPU time, its I/O, its beats and the counter in its memory grow as time
+ * passes, from what its file says; CLOCK_MONOTONIC is the same in all processes. XHA_SIM_DIR holds:
+ *
+ *   domains/DOMID.json   what is on the host; its UUID may be there twice
+ *   released             touched when a domain appears, ends or goes: xenstore's @releaseDomain
+ *   trace                one line per thing done: SECONDS.MICROSECONDS WHAT…
+ *   lock, next_domid     one at a time
+ *
+ * and the knobs that a story turns, files of one line. One with ".once" behind its name is used up by its
+ * first use.
+ *
+ *   work-VERB, work-VERB-NAME   what becomes of a worker of that verb, for that domain (work.c lists them)
+ *   boot_ms, boot_ms-NAME       from a start to the first beat (100)
+ *   suspend_ms                  how long a guest stands still for a checkpoint (0)
+ *   suspend-NAME                die: the worker of its checkpoint is killed meanwhile
+ *   deaf-NAME                   that guest does not heed a shutdown
+ *   monitor-NAME                stock xl's monitor of that domain: its pid
+ *   store-ill                   xenstore answers no more
+ *   observer                    of the observer: die, silent or garbage
  */
 #ifndef XHA_TESTS_SIM_H
 #define XHA_TESTS_SIM_H
@@ -18,44 +29,85 @@
 
 #define SIM_BEAT_MS 100 /* between two beats of a guest */
 
-/* Enters XHA_SIM_DIR, creates what is missing. Exits with a message when it cannot. */
+/* ---- state.c: the directory ---- */
+
+/* Enters XHA_SIM_DIR, creates what is missing. Ends the process with a message when it cannot. */
 void sim_enter(void);
 
-/* The one lock; sim_unlock() gives it back. */
+/* Whatever looks at domains or changes them does it between these two. */
 int sim_lock(void);
 void sim_unlock(int lock);
 
 int64_t sim_now_ms(void);
-void sim_trace(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void sim_trace(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void sim_fail(const char *what) __attribute__((noreturn));
 
-/* The first line of a switch into buf; false: it is not thrown. One with ".once" is removed. */
-bool sim_switch(const char *name, char *buf, size_t len);
-/* A switch as a number. */
-int64_t sim_switch_int(const char *name, int64_t otherwise);
+/* The line of a knob into buf; false: it is not turned. */
+bool sim_knob(const char *name, char *buf, size_t len);
+int64_t sim_knob_int(const char *name, int64_t otherwise);
 
-/* Domains as JSON objects: new references, NULL when there is none. */
-json_t *sim_domain_load(const char *uuid);
+const char *sim_text(const json_t *object, const char *key);
+int64_t sim_int(const json_t *object, const char *key);
+
+/* ---- domain.c: what is on the host. Domains are JSON objects; whoever gets one owns a reference. ---- */
+
+/* An array of all, by domid. */
+json_t *sim_domains(void);
+/* NULL when there is none. domid: XHA_DOMID_NONE for any. */
+json_t *sim_domain_find(const struct xha_uuid *uuid, int32_t domid);
 json_t *sim_domain_by_name(const char *name);
-void sim_domain_save(json_t *domain);
+
+/* Writes it. announce: its life has changed, @releaseDomain fires. */
+void sim_domain_save(json_t *domain, bool announce);
 void sim_domain_remove(const json_t *domain);
-/* Calls each() for every domain. */
-void sim_domain_each(void (*each)(void *user, json_t *domain), void *user);
 
-const char *sim_text(const json_t *obj, const char *key);
-int64_t sim_int(const json_t *obj, const char *key);
+/*
+ * A new running domain of a configuration as libxl writes it. saved: the state in a checkpoint, which it goes
+ * on from; NULL: it boots.
+ */
+json_t *sim_domain_build(json_t *config, const json_t *saved);
+/* That state. */
+json_t *sim_domain_state(const json_t *domain);
 
-/* Makes a running domain of a config.json. counter: where its counter in memory begins. */
-json_t *sim_domain_boot(json_t *config, int64_t counter);
-int64_t sim_domain_beat(const json_t *domain);
-int64_t sim_domain_cpu_ns(const json_t *domain);
+/* The clocks of a guest: "cpu", "beat", "io". They stand or go. */
+void sim_domain_clock(json_t *domain, const char *clock, bool goes);
+
+bool sim_domain_is(const json_t *domain, const char *state); /* running, paused or shut */
+void sim_domain_end(json_t *domain, enum xha_shutdown reason);
+void sim_domain_pause(json_t *domain);
+void sim_domain_resume(json_t *domain);
+
+bool sim_domain_beats(const json_t *domain, uint64_t *beat_r); /* false: not yet */
+uint64_t sim_domain_cpu_ns(const json_t *domain);
+uint64_t sim_domain_io(const json_t *domain);
 int64_t sim_domain_counter(const json_t *domain);
 
-/* An xl.cfg (`key = value` lines) as config.json; uuid NULL: the file's, or a new one. NULL with a message.
- */
-json_t *sim_config_parse(const char *path, const char *uuid, char *err, size_t err_len);
+/* ---- xlcfg.c ---- */
+
+/* An xl.cfg (name, uuid, memory, vcpus, disk; one a line) as libxl's JSON. NULL with a message. */
+json_t *sim_xlcfg_parse(const char *path, char *err, size_t err_len);
+
+/* ---- work.c: the frame of a worker; save.c: checkpoints ---- */
+
+extern struct xha_job sim_job;
+extern struct xha_job_done sim_done;
+
+void sim_ok(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void sim_refuse(enum xha_refusal why, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Builds the job's domain, unless its UUID is there already. */
+void sim_bring_up(json_t *config, const json_t *saved);
+/* The job's domain, or NULL after refusing. */
+json_t *sim_of_job(void);
+
+void sim_perform_checkpoint(void);
+void sim_perform_restore(void);
+void sim_perform_checkpoints(void);
+void sim_perform_import(void);
+
+/* ---- the roles ---- */
 
 int sim_observe(void);
 int sim_work(const char *job_path);
-int sim_guest(int argc, char **argv);
+int sim_ctl(int argc, char **argv);
 
 #endif

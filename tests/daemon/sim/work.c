@@ -1,396 +1,303 @@
 /*
- * work.c - the role `xhad-sim work JOBFILE`: does to the directory what xhad-xen does to Xen.
+ * work.c - `xhad-sim work JOBFILE`: does to the directory what xhad-xen does to Xen.
+ *
+ * What a worker is to do can be turned into what a story needs, by the line in its knob:
+ *   slow MS        waits so long first, with progress
+ *   refuse WORD    does nothing and says why
+ *   dumb           does nothing, and ends well without an answer
+ *   die, die-late  is killed before, or after, it has done its work; no answer
+ *   hang, deaf     never ends; deaf: not even when asked to
  */
 #include "tests/daemon/sim/sim.h"
 #include "xhad/base/cleanup.h"
-#include "xhad/base/file.h"
 #include "xhad/base/uuid.h"
+#include "xhad/xen/summary.h"
 #include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
 
-static struct xha_job job;
-static struct xha_job_done answer;
+struct xha_job sim_job;
+struct xha_job_done sim_done;
 
-static void ok(const char *message)
+void sim_ok(const char *format, ...)
 {
-    answer.result = XHA_OK;
-    snprintf(answer.message, sizeof answer.message, "%s", message);
+    va_list args;
+
+    sim_done.result = XHA_OK;
+    va_start(args, format);
+    vsnprintf(sim_done.message, sizeof sim_done.message, format, args);
+    va_end(args);
 }
 
-static void refuse(enum xha_refusal why, const char *message)
+void sim_refuse(enum xha_refusal why, const char *format, ...)
 {
-    answer.result = XHA_REFUSED;
-    answer.refusal = why;
-    snprintf(answer.message, sizeof answer.message, "%s", message);
+    va_list args;
+
+    sim_done.result = XHA_REFUSED;
+    sim_done.refusal = why;
+    va_start(args, format);
+    vsnprintf(sim_done.message, sizeof sim_done.message, format, args);
+    va_end(args);
 }
 
-static json_t *mine(void)
+json_t *sim_of_job(void)
 {
-    char uuid[XHA_UUID_TEXT];
+    json_t *domain = sim_domain_find(&sim_job.uuid, sim_job.domid);
 
-    return sim_domain_load(xha_uuid_format(&job.uuid, uuid));
+    if (!domain)
+        sim_refuse(XHA_REFUSAL_OTHER, "%s is not there as domain id %d", sim_job.name, (int)sim_job.domid);
+    return domain;
 }
 
 /* ---- life
- * ----------------------------------------------------------------------------------------------------------
- */
+ * -------------------------------------------------------------------------------------------------- */
 
 static void set_sched(json_t *domain)
 {
-    json_object_set_new(domain, "weight", json_integer(job.sched.weight));
-    json_object_set_new(domain, "cap", json_integer(job.sched.cap));
-    json_object_set_new(domain, "affinity", json_string(job.sched.affinity));
-    json_object_set_new(domain, "pool", json_string(job.sched.pool));
-    sim_domain_save(domain);
+    json_object_set_new(domain, "weight", json_integer(sim_job.sched.weight));
+    json_object_set_new(domain, "cap", json_integer(sim_job.sched.cap));
+    json_object_set_new(domain, "affinity", json_string(sim_job.sched.affinity));
+    json_object_set_new(domain, "pool", json_string(sim_job.sched.pool));
+    sim_domain_save(domain, false);
 }
 
-static void boot(int64_t counter)
+void sim_bring_up(json_t *config, const json_t *saved)
 {
-    json_t *there = mine(), *config = json_load_file(job.config, 0, NULL), *domain;
+    json_t *domain = sim_domain_find(&sim_job.uuid, XHA_DOMID_NONE);
 
-    if (there) {
-        refuse(XHA_REFUSAL_RUNS_ALREADY, "a domain with this UUID is there");
-    } else if (!config) {
-        refuse(XHA_REFUSAL_OTHER, "the configuration cannot be read");
+    if (domain) {
+        sim_refuse(XHA_REFUSAL_RUNS_ALREADY, "%s is there already, as domain id %" PRId64, sim_job.name,
+                   sim_int(domain, "domid"));
     } else {
-        domain = sim_domain_boot(config, counter);
+        domain = sim_domain_build(config, saved);
         set_sched(domain);
-        answer.domid = (int32_t)sim_int(domain, "domid");
-        ok("");
-        json_decref(domain);
+        sim_done.domid = (int32_t)sim_int(domain, "domid");
+        sim_ok("%s runs as domain id %d", sim_job.name, (int)sim_done.domid);
     }
-    json_decref(there);
+    json_decref(domain);
+}
+
+static void perform_start(void)
+{
+    json_t *config = json_load_file(sim_job.config, 0, NULL);
+
+    if (config)
+        sim_bring_up(config, NULL);
+    else
+        sim_refuse(XHA_REFUSAL_OTHER, "%s cannot be read", sim_job.config);
     json_decref(config);
 }
 
-static void destroy(void)
+static void perform_destroy(void)
 {
-    json_t *domain = mine();
+    json_t *domain = sim_domain_find(&sim_job.uuid, sim_job.domid);
 
-    if (domain && sim_int(domain, "domid") == job.domid)
-        sim_domain_remove(domain);
-    json_decref(domain);
-    ok("");
-}
-
-static void shut_down(void)
-{
-    json_t *domain = mine();
-    char deaf[100], line[8];
-
-    snprintf(deaf, sizeof deaf, "deaf-%s", job.name);
-    if (domain && !sim_switch(deaf, line, sizeof line)) {
-        json_object_set_new(domain, "state", json_string("shutdown"));
-        json_object_set_new(domain, "reason", json_integer(XHA_SHUTDOWN_POWEROFF));
-        sim_domain_save(domain);
-    }
     if (domain)
-        ok("");
-    else
-        refuse(XHA_REFUSAL_OTHER, "no such domain");
+        sim_domain_remove(domain);
+    sim_ok("%s %s", sim_job.name, domain ? "was destroyed" : "was gone already");
     json_decref(domain);
 }
 
-static void resume(void)
+static void perform_shutdown(void)
 {
-    json_t *domain = mine();
+    json_t *domain = sim_of_job();
+    char knob[XHA_NAME_MAX + 16], line[8];
 
-    if (domain) {
-        json_object_set_new(domain, "state", json_string("running"));
-        sim_domain_save(domain);
-        ok("");
-    } else {
-        refuse(XHA_REFUSAL_OTHER, "no such domain");
-    }
-    json_decref(domain);
-}
-
-static void sched(void)
-{
-    json_t *domain = mine();
-
-    if (domain) {
-        set_sched(domain);
-        ok("");
-    } else {
-        refuse(XHA_REFUSAL_OTHER, "no such domain");
-    }
-    json_decref(domain);
-}
-
-/* ---- checkpoints
- * ----------------------------------------------------------------------------------------------------- */
-
-/* The numbers in the directory, newest first; returns how many. */
-static size_t numbers(uint64_t *list, size_t max)
-{
-    XHA_CLEANUP_CLOSEDIR DIR *dir = opendir(job.checkpoint.dir);
-    const struct dirent *e;
-    size_t n = 0;
-
-    while (dir && n < max && (e = readdir(dir))) {
-        uint64_t number = strtoull(e->d_name, NULL, 10);
-        size_t at = n;
-
-        if (number == 0 || !strstr(e->d_name, ".json"))
-            continue;
-        for (; at > 0 && list[at - 1] < number; at--)
-            list[at] = list[at - 1];
-        list[at] = number;
-        n++;
-    }
-    return n;
-}
-
-static json_t *checkpoint_load(uint64_t number)
-{
-    char path[PATH_MAX];
-    json_t *json;
-
-    snprintf(path, sizeof path, "%s/%" PRIu64 ".json", job.checkpoint.dir, number);
-    json = json_load_file(path, 0, NULL);
-    if (!json || sim_text(json, "damaged")[0]) {
-        json_decref(json);
-        return NULL;
-    }
-    return json;
-}
-
-static void restore(void)
-{
-    uint64_t list[64];
-    size_t n = numbers(list, 64);
-
-    for (size_t i = 0; i < n; i++) {
-        json_t *saved;
-
-        if (job.checkpoint.number && job.checkpoint.number != list[i])
-            continue;
-        saved = checkpoint_load(list[i]);
-        if (saved) {
-            boot(sim_int(saved, "counter"));
-            json_decref(saved);
-            return;
-        }
-        answer.skipped++;
-    }
-    refuse(XHA_REFUSAL_NO_CHECKPOINT, "there is no good checkpoint");
-}
-
-static void checkpoint(void)
-{
-    json_t *domain = mine(), *saved;
-    uint64_t list[64];
-    size_t n = numbers(list, 64);
-    char path[PATH_MAX];
-
-    if (!domain) {
-        refuse(XHA_REFUSAL_OTHER, "no such domain");
+    if (!domain)
         return;
-    }
-    if (sim_text(json_object_get(domain, "config"), "disk")[0] &&
-        strcmp(job.checkpoint.disks, "unsafe") != 0) {
-        refuse(XHA_REFUSAL_UNSUPPORTED, "it has a writable disk");
-        json_decref(domain);
-        return;
-    }
-    xha_mkdir_p(job.checkpoint.dir, 0700);
-    saved = json_pack("{s:I}", "counter", (json_int_t)sim_domain_counter(domain));
-    snprintf(path, sizeof path, "%s/%" PRIu64 ".json", job.checkpoint.dir, n ? list[0] + 1 : 1);
-    if (json_dump_file(saved, path, 0) < 0)
-        refuse(XHA_REFUSAL_OTHER, "the checkpoint cannot be written");
-    else
-        ok("");
-    for (size_t i = job.checkpoint.keep ? job.checkpoint.keep - 1 : n; i < n; i++) {
-        snprintf(path, sizeof path, "%s/%" PRIu64 ".json", job.checkpoint.dir, list[i]);
-        unlink(path);
-    }
-    json_decref(saved);
+    snprintf(knob, sizeof knob, "deaf-%s", sim_job.name);
+    if (sim_domain_is(domain, "running") && !sim_knob(knob, line, sizeof line))
+        sim_domain_end(domain, XHA_SHUTDOWN_POWEROFF);
+    sim_ok("%s was asked to shut down", sim_job.name);
     json_decref(domain);
 }
 
-static void checkpoints(void)
+static void perform_resume(void)
 {
-    uint64_t list[64];
-    size_t n = numbers(list, 64);
+    json_t *domain = sim_of_job();
 
-    answer.data = json_array();
-    for (size_t i = 0; i < n; i++) {
-        json_t *saved = checkpoint_load(list[i]);
-
-        json_array_append_new(answer.data,
-                              json_pack("{s:I, s:b}", "number", (json_int_t)list[i], "good", saved != NULL));
-        json_decref(saved);
-    }
-    ok("");
+    if (!domain)
+        return;
+    if (sim_domain_is(domain, "paused") || sim_int(domain, "reason") == XHA_SHUTDOWN_SUSPEND)
+        sim_domain_resume(domain);
+    sim_ok("%s goes on", sim_job.name);
+    json_decref(domain);
 }
 
-/* A file made by stock xl is here one like our own checkpoints. */
-static void import(void)
+static void perform_sched(void)
 {
-    json_t *saved = json_load_file(job.checkpoint.file, 0, NULL);
-    uint64_t list[64], number = 1;
-    char path[PATH_MAX];
+    json_t *domain = sim_of_job();
 
-    if (numbers(list, 64))
-        number = list[0] + 1;
-    snprintf(path, sizeof path, "%s/%" PRIu64 ".json", job.checkpoint.dir, number);
-    if (!saved || xha_mkdir_p(job.checkpoint.dir, 0700) < 0 || json_dump_file(saved, path, 0) < 0) {
-        refuse(XHA_REFUSAL_OTHER, "that is no saved domain");
-    } else {
-        answer.data = json_pack("{s:I}", "number", (json_int_t)number);
-        ok("");
-    }
-    json_decref(saved);
+    if (!domain)
+        return;
+    set_sched(domain);
+    sim_ok("%s has its weight", sim_job.name);
+    json_decref(domain);
 }
 
 /* ---- questions
- * -------------------------------------------------------------------------------------------------------- */
+ * --------------------------------------------------------------------------------------------- */
 
-static void summary(json_t *config)
+static void summarize(const char *source, json_t *config, const struct xha_uuid *uuid)
 {
-    const json_t *c_info = json_object_get(config, "c_info");
-    const char *disk = sim_text(config, "disk");
+    char err[256];
 
-    answer.data = json_pack("{s:O, s:s, s:s, s:I, s:s, s:i, s:[]}", "config_json", config, "name",
-                            sim_text(c_info, "name"), "uuid", sim_text(c_info, "uuid"), "memory_kib",
-                            (json_int_t)sim_int(json_object_get(config, "b_info"), "max_memkb"), "type",
-                            "pvh", "vcpus", 1, "disks");
-    if (disk[0])
-        json_array_append_new(json_object_get(answer.data, "disks"),
-                              json_pack("{s:s, s:b}", "path", disk, "rw", 1));
-    ok("");
+    if (xha_summary_pin(config, uuid, err, sizeof err) < 0 ||
+        (sim_done.data = xha_summary(config, err, sizeof err)) == NULL)
+        sim_refuse(XHA_REFUSAL_OTHER, "%s: %s", source, err);
+    else
+        sim_ok("%s: domain %s", source, sim_text(sim_done.data, "name"));
 }
 
-static void parse(void)
+static void perform_parse(void)
 {
-    char err[400], uuid[XHA_UUID_TEXT];
-    json_t *config = sim_config_parse(
-        job.xlcfg, xha_uuid_is_nil(&job.uuid) ? NULL : xha_uuid_format(&job.uuid, uuid), err, sizeof err);
+    char err[256];
+    json_t *config = sim_xlcfg_parse(sim_job.xlcfg, err, sizeof err);
 
     if (config)
-        summary(config);
+        summarize(sim_job.xlcfg, config, xha_uuid_is_nil(&sim_job.uuid) ? NULL : &sim_job.uuid);
     else
-        refuse(XHA_REFUSAL_OTHER, err);
+        sim_refuse(XHA_REFUSAL_OTHER, "%s: %s", sim_job.xlcfg, err);
     json_decref(config);
 }
 
-static void describe(void)
+static void perform_describe(void)
 {
-    json_t *domain = sim_domain_by_name(job.name);
+    json_t *domain = sim_domain_by_name(sim_job.name);
 
-    if (domain)
-        summary(json_object_get(domain, "config"));
-    else
-        refuse(XHA_REFUSAL_OTHER, "no domain of that name runs");
+    if (!domain && !xha_uuid_is_nil(&sim_job.uuid))
+        domain = sim_domain_find(&sim_job.uuid, XHA_DOMID_NONE);
+    if (domain) {
+        sim_done.domid = (int32_t)sim_int(domain, "domid");
+        summarize("running domain", json_object_get(domain, "config"), NULL);
+    } else {
+        sim_refuse(XHA_REFUSAL_OTHER, "no domain %s runs here", sim_job.name);
+    }
     json_decref(domain);
 }
 
-static void monitor(void)
+static void perform_monitor(void)
 {
-    char name[100];
+    char knob[XHA_NAME_MAX + 16];
     int64_t pid;
 
-    snprintf(name, sizeof name, "monitor-%s", job.name);
-    pid = sim_switch_int(name, 0);
-    if (pid && job.take_over)
-        unlink(name);
-    answer.data = json_pack("{s:I}", "pid", (json_int_t)pid);
-    ok("");
+    snprintf(knob, sizeof knob, "monitor-%s", sim_job.name);
+    pid = sim_knob_int(knob, 0);
+    if (pid > 0 && sim_job.take_over)
+        unlink(knob);
+    sim_done.data = json_pack("{s:I}", "pid", (json_int_t)pid);
+    sim_ok("xl's process %" PRId64, pid);
 }
 
-/* ---- the way of a worker
- * ----------------------------------------------------------------------------------------------- */
+/* ---- the frame
+ * --------------------------------------------------------------------------------------------- */
 
 static void perform(void)
 {
     static void (*const verb[XHA_VERB_N_])(void) = {
-        [XHA_VERB_RESTORE] = restore,
-        [XHA_VERB_DESTROY] = destroy,
-        [XHA_VERB_SHUTDOWN] = shut_down,
-        [XHA_VERB_CHECKPOINT] = checkpoint,
-        [XHA_VERB_RESUME] = resume,
-        [XHA_VERB_SCHED] = sched,
-        [XHA_VERB_PARSE] = parse,
-        [XHA_VERB_DESCRIBE] = describe,
-        [XHA_VERB_CHECKPOINTS] = checkpoints,
-        [XHA_VERB_IMPORT] = import,
-        [XHA_VERB_MONITOR] = monitor,
+        [XHA_VERB_START] = perform_start,
+        [XHA_VERB_RESTORE] = sim_perform_restore,
+        [XHA_VERB_DESTROY] = perform_destroy,
+        [XHA_VERB_SHUTDOWN] = perform_shutdown,
+        [XHA_VERB_CHECKPOINT] = sim_perform_checkpoint,
+        [XHA_VERB_RESUME] = perform_resume,
+        [XHA_VERB_SCHED] = perform_sched,
+        [XHA_VERB_IMPORT] = sim_perform_import,
+        [XHA_VERB_PARSE] = perform_parse,
+        [XHA_VERB_DESCRIBE] = perform_describe,
+        [XHA_VERB_CHECKPOINTS] = sim_perform_checkpoints,
+        [XHA_VERB_MONITOR] = perform_monitor,
     };
     int lock = sim_lock();
 
-    if (job.verb == XHA_VERB_START)
-        boot(0);
+    if (verb[sim_job.verb])
+        verb[sim_job.verb]();
     else
-        verb[job.verb]();
+        sim_refuse(XHA_REFUSAL_UNSUPPORTED, "no such verb");
     sim_unlock(lock);
 }
 
-static bool thrown(char *line, size_t len)
+static void knob_of_job(char *line, size_t len)
 {
-    char name[128];
+    char knob[128];
 
-    snprintf(name, sizeof name, "work-%s-%s", xha_verb_name(job.verb), job.name);
-    if (sim_switch(name, line, len))
-        return true;
-    snprintf(name, sizeof name, "work-%s", xha_verb_name(job.verb));
-    return sim_switch(name, line, len);
+    snprintf(knob, sizeof knob, "work-%s-%s", xha_verb_name(sim_job.verb), sim_job.name);
+    if (sim_knob(knob, line, len))
+        return;
+    snprintf(knob, sizeof knob, "work-%s", xha_verb_name(sim_job.verb));
+    if (!sim_knob(knob, line, len))
+        line[0] = '\0';
 }
 
-/* What a story wants of this worker. true: it does nothing more, but answers. */
+static void wait_with_progress(int64_t wait_ms)
+{
+    int64_t began = sim_now_ms(), ms = 0;
+
+    for (; ms < wait_ms; ms = sim_now_ms() - began) {
+        xha_job_progress(STDOUT_FILENO, "waiting", (uint64_t)ms, (uint64_t)wait_ms);
+        usleep(20000);
+    }
+}
+
+static void refuse_by(const char *word)
+{
+    int i = 0;
+
+    while (i < XHA_REFUSAL_N_ - 1 && strcmp(word, xha_refusal_name((enum xha_refusal)i)) != 0)
+        i++;
+    sim_refuse((enum xha_refusal)i, "the story wants it so");
+}
+
+/* true: it has come to its end already. */
 static bool misbehave(const char *line)
 {
-    char word[64] = "";
-
     if (strcmp(line, "deaf") == 0)
         signal(SIGTERM, SIG_IGN);
-    if (strcmp(line, "hang") == 0 || strcmp(line, "deaf") == 0)
-        for (;;)
-            pause();
+    while (strcmp(line, "hang") == 0 || strcmp(line, "deaf") == 0)
+        pause();
     if (strcmp(line, "die") == 0)
         raise(SIGKILL);
     if (strcmp(line, "dumb") == 0)
         exit(0);
-    if (strncmp(line, "slow ", 5) == 0) {
-        for (int64_t end = sim_now_ms() + strtoll(line + 5, NULL, 10); sim_now_ms() < end; usleep(20000))
-            xha_job_progress(STDOUT_FILENO, "waiting", 1, 2);
+    if (strncmp(line, "slow ", 5) == 0)
+        wait_with_progress(strtoll(line + 5, NULL, 10));
+    if (strncmp(line, "refuse ", 7) != 0)
         return false;
-    }
-    if (sscanf(line, "refuse %63s", word) != 1)
-        return false;
-    refuse(XHA_REFUSAL_OTHER, "the story wants it so");
-    for (int i = 0; i < XHA_REFUSAL_N_; i++)
-        if (strcmp(word, xha_refusal_name((enum xha_refusal)i)) == 0)
-            answer.refusal = (enum xha_refusal)i;
+    refuse_by(line + 7);
     return true;
 }
 
 int sim_work(const char *path)
 {
+    char err[512], done_path[PATH_MAX], knob[100];
     struct xha_job_locks locks;
-    char err[512], done[PATH_MAX], line[100] = "";
 
-    signal(SIGPIPE, SIG_IGN);
-    if (xha_job_read(path, &job, err, sizeof err) < 0 ||
-        xha_job_beside(path, ".done", done, sizeof done) < 0) {
+    if (xha_job_read(path, &sim_job, err, sizeof err) < 0 ||
+        xha_job_beside(path, ".done", done_path, sizeof done_path) < 0) {
         fprintf(stderr, "xhad-sim: %s\n", err);
         return 1;
     }
-    answer = (struct xha_job_done){ .id = job.id, .domid = XHA_DOMID_NONE };
-    if (xha_job_lock(path, &job, &locks, err, sizeof err) < 0) {
-        refuse(XHA_REFUSAL_OTHER, err);
+    sim_done = (struct xha_job_done){ .id = sim_job.id, .domid = XHA_DOMID_NONE };
+    sim_trace("work %s %s %" PRIu64, xha_verb_name(sim_job.verb), sim_job.name, sim_job.id);
+    if (xha_job_lock(path, &sim_job, &locks, err, sizeof err) < 0) {
+        sim_refuse(XHA_REFUSAL_OTHER, "%s", err);
     } else {
-        sim_trace("work %s %s %" PRIu64, xha_verb_name(job.verb), job.name, job.id);
-        if (!thrown(line, sizeof line) || !misbehave(line))
+        knob_of_job(knob, sizeof knob);
+        if (!misbehave(knob))
             perform();
-        sim_trace("done %s %s %" PRIu64 " %s", xha_verb_name(job.verb), job.name, job.id,
-                  xha_result_name(answer.result));
+        if (strcmp(knob, "die-late") == 0)
+            raise(SIGKILL);
     }
-    if (xha_job_done_write(done, &answer, err, sizeof err) < 0)
+    sim_trace("done %s %s %" PRIu64 " %s", xha_verb_name(sim_job.verb), sim_job.name, sim_job.id,
+              xha_result_name(sim_done.result));
+    fprintf(stderr, "%s: %s\n", xha_result_name(sim_done.result), sim_done.message);
+    if (xha_job_done_write(done_path, &sim_done, err, sizeof err) < 0) {
         fprintf(stderr, "xhad-sim: %s\n", err);
-    xha_job_done_clear(&answer);
+        return 1;
+    }
+    xha_job_done_clear(&sim_done);
     return 0;
 }
