@@ -20,7 +20,7 @@
 
 static int by_domid(const struct dirent **a, const struct dirent **b)
 {
-    return atoi((*a)->d_name) - atoi((*b)->d_name);
+    return (int)(strtol((*a)->d_name, NULL, 10) - strtol((*b)->d_name, NULL, 10));
 }
 
 static int is_domain(const struct dirent *entry)

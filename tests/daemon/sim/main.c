@@ -11,10 +11,12 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     if (argc == 3 && strcmp(argv[1], "work") == 0) {
         sim_enter();
+        sim_note_pid();
         return sim_work(argv[2]);
     }
     if (argc == 2 && strcmp(argv[1], "observe") == 0) {
         sim_enter();
+        sim_note_pid();
         return sim_observe();
     }
     if (argc >= 3 && strcmp(argv[1], "ctl") == 0) {

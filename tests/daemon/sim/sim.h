@@ -7,6 +7,7 @@
  *   domains/DOMID.json   what is on the host; its UUID may be there twice
  *   released             touched when a domain appears, ends or goes: xenstore's @releaseDomain
  *   trace                one line per thing done: SECONDS.MICROSECONDS WHAT…
+ *   pids                 of all observers and workers so far, for the story's clean-up
  *   lock, next_domid     one at a time
  *
  * and the knobs that a story turns, files of one line. One with ".once" behind its name is used up by its
@@ -33,6 +34,8 @@
 
 /* Enters XHA_SIM_DIR, creates what is missing. Ends the process with a message when it cannot. */
 void sim_enter(void);
+/* For whoever has to end what is left. */
+void sim_note_pid(void);
 
 /* Whatever looks at domains or changes them does it between these two. */
 int sim_lock(void);

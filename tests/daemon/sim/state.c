@@ -31,6 +31,16 @@ void sim_enter(void)
         sim_fail(dir);
 }
 
+void sim_note_pid(void)
+{
+    XHA_CLEANUP_CLOSE int fd = open("pids", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    char line[16];
+    int n = snprintf(line, sizeof line, "%d\n", (int)getpid());
+
+    if (fd < 0 || xha_write_all(fd, line, (size_t)n) < 0)
+        sim_fail("pids");
+}
+
 int sim_lock(void)
 {
     int fd = open("lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
