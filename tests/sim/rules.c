@@ -36,9 +36,12 @@ static bool told(const struct sim *sim, int host, int64_t at_ms)
 void sim_rules_died(struct sim *sim, const struct sim_inst *inst, enum sim_death how)
 {
     struct sim_guest *g = &sim->guest[inst->guest];
+    struct xha_view v;
 
     if (inst->building)
         return; /* it never lived */
+    if (sim->core && !inst->ours && !xha_core_find(sim->core, &g->uuid, &v) && v.domid != inst->domid)
+        return; /* one that came and went while xhad was busy, and that it never took for its own */
     if (inst->verdict_ms >= 0)
         how = SIM_DEATH_CLEARED; /* somebody, or itself, was quicker than xhad, which had found it ill */
     g->death = how;

@@ -42,13 +42,15 @@ static json_t *record_json(const struct xha_uuid *uuid, const struct xha_record 
 
     for (uint32_t i = 0; i < r->n_recoveries && i < XHA_HISTORY_MAX; i++)
         json_array_append_new(recovery, json_integer(r->recovery[i].ms));
-    return json_pack("{s:s, s:I, s:i, s:i, s:i, s:b, s:b, s:b, s:b, s:i, s:i, s:i, s:i, s:I, s:I, s:o, s:I}",
-                     "uuid", xha_uuid_format(uuid, text), "term", (json_int_t)r->term, "state", r->state,
-                     "purpose", r->purpose, "pending", r->pending, "maintenance", r->maintenance, "want_run",
-                     r->want_run, "ever_beat", r->ever_beat, "host_maintenance", r->host_maintenance,
-                     "failure", r->failure, "restores", r->restores, "host", r->host, "domid", (int)r->domid,
-                     "pending_id", (json_int_t)r->pending_id, "checkpoint", (json_int_t)r->checkpoint,
-                     "recovery", recovery, "since", (json_int_t)r->since.ms);
+    return json_pack(
+        "{s:s, s:I, s:i, s:i, s:i, s:b, s:b, s:b, s:b, s:i, s:i, s:i, s:i, s:I, s:I, s:i, s:I, s:o, "
+        "s:I}",
+        "uuid", xha_uuid_format(uuid, text), "term", (json_int_t)r->term, "state", r->state, "purpose",
+        r->purpose, "pending", r->pending, "maintenance", r->maintenance, "want_run", r->want_run,
+        "ever_beat", r->ever_beat, "host_maintenance", r->host_maintenance, "failure", r->failure, "restores",
+        r->restores, "host", r->host, "domid", (int)r->domid, "pending_id", (json_int_t)r->pending_id,
+        "checkpoint", (json_int_t)r->checkpoint, "deferred", r->deferred, "deferred_checkpoint",
+        (json_int_t)r->deferred_checkpoint, "recovery", recovery, "since", (json_int_t)r->since.ms);
 }
 
 static int64_t get(const json_t *obj, const char *key)
@@ -85,6 +87,8 @@ static bool record_from_json(const json_t *obj, struct xha_uuid *uuid_r, struct 
         .domid = (int32_t)get(obj, "domid"),
         .pending_id = (uint64_t)get(obj, "pending_id"),
         .checkpoint = (uint64_t)get(obj, "checkpoint"),
+        .deferred = get_byte(obj, "deferred"),
+        .deferred_checkpoint = (uint64_t)get(obj, "deferred_checkpoint"),
         .since = { get(obj, "since") },
     };
 
@@ -93,7 +97,7 @@ static bool record_from_json(const json_t *obj, struct xha_uuid *uuid_r, struct 
         r.n_recoveries++;
     }
     if (!uuid || !xha_uuid_parse(uuid, uuid_r) || r.state >= XHA_ST_N_ || r.purpose >= XHA_FOR_N_ ||
-        r.pending >= XHA_ACT_N_ || r.failure >= XHA_FAIL_N_)
+        r.pending >= XHA_ACT_N_ || r.failure >= XHA_FAIL_N_ || r.deferred > XHA_DO_N_)
         return false;
     *record_r = r;
     return true;
