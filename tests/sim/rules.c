@@ -40,8 +40,7 @@ void sim_rules_died(struct sim *sim, const struct sim_inst *inst, enum sim_death
 
     if (inst->building)
         return; /* it never lived */
-    if (sim->core && !inst->ours && !xha_core_find(sim->core, &g->uuid, &v) && v.domid != inst->domid)
-        return; /* one that came and went while xhad was busy, and that it never took for its own */
+    g->stray = sim->core && !inst->ours && !xha_core_find(sim->core, &g->uuid, &v) && v.domid != inst->domid;
     if (inst->verdict_ms >= 0)
         how = SIM_DEATH_CLEARED; /* somebody, or itself, was quicker than xhad, which had found it ill */
     g->death = how;
@@ -153,7 +152,7 @@ static bool start_has_reason(const struct sim *sim, const struct sim_guest *g)
 
     if (g->policy_ms >= g->death_ms && g->policy_ms > 0)
         return true; /* judged under the policy before */
-    if (!told(sim, g->host, g->death_ms))
+    if (g->stray || !told(sim, g->host, g->death_ms))
         return true; /* xhad cannot know of its end yet */
     switch (g->death) {
     case SIM_DEATH_NONE:

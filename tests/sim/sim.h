@@ -154,6 +154,7 @@ struct sim_guest {
     enum sim_death death; /* of the last instance */
     uint8_t death_reason;
     bool swept; /* ... and somebody removed what was left, so that its reason may not be known */
+    bool stray;                 /* ... and it came and went before xhad took it for its own */
     int64_t death_ms;
     int64_t unknown_ms; /* last deed that ended UNKNOWN */
     uint64_t term;
