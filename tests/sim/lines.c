@@ -274,6 +274,15 @@ static bool play_xhad(struct sim *sim, const struct sim_line *line)
     }
 }
 
+/* What was on its way goes on, perhaps with the very answer. */
+static void maintenance_ends(struct sim *sim, int host)
+{
+    sim->host[host].maintenance = false;
+    for (unsigned i = 0; i < sim->n_guests; i++)
+        if (sim->guest[i].host == host && sim->guest[i].maintenance)
+            sim->guest[i].order_open |= sim->guest[i].held_open;
+}
+
 static void order_give(struct sim *sim, const struct sim_line *line, enum xha_order_type type, bool host_wide)
 {
     struct xha_event ev = { .type = XHA_EV_ORDER, .host = (uint8_t)line->host };
@@ -296,6 +305,8 @@ static void order_give(struct sim *sim, const struct sim_line *line, enum xha_or
         g->order_ms = sim->now_ms;
         g->unclear = true;
     }
+    if (host_wide && type == XHA_DO_MAINTENANCE_OFF)
+        maintenance_ends(sim, line->host);
     rc = sim_step(sim, &ev);
     if (sim->core && rc != may)
         sim_fail(sim, "xha_core_may() says '%s' to %s, xha_core_step() '%s'", xha_core_error_text(may),

@@ -88,6 +88,7 @@ struct sim_inst {
     uint8_t reason;
     bool booted, dead, restored; /* dead: will never beat */
     bool hung, mute, junk, io, idle;
+    bool asked;                                  /* to shut down, before it listened */
     int64_t created_ms, unpaused_ms, touched_ms; /* touched: by somebody: paused, shut, … */
     int64_t verdict_ms;                          /* xhad rightly found it ill, -1: it did not */
     int64_t well_ms;                             /* well since, -1: it is not */
@@ -154,7 +155,7 @@ struct sim_guest {
     enum sim_death death; /* of the last instance */
     uint8_t death_reason;
     bool swept; /* ... and somebody removed what was left, so that its reason may not be known */
-    bool stray;                 /* ... and it came and went before xhad took it for its own */
+    bool stray; /* ... and it came and went before xhad took it for its own */
     int64_t death_ms;
     int64_t unknown_ms; /* last deed that ended UNKNOWN */
     uint64_t term;

@@ -206,7 +206,8 @@ static void guest_asked(struct sim *sim, struct sim_job *job, struct sim_inst *i
 {
     const struct sim_guest *g = &sim->guest[job->guest];
 
-    if (!g->ignores_stop && !inst->hung && inst->booted)
+    inst->asked = !g->ignores_stop;
+    if (inst->asked && !inst->hung && inst->booted)
         sim_in(sim, sim_about(sim, g->stop_ms),
                (struct sim_future){ .kind = SIM_F_OBEYS, .a = job->inst, .serial = inst->serial });
 }

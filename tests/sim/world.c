@@ -191,9 +191,13 @@ void sim_inst_booted(struct sim *sim, int i)
 
     sim_inst_before(sim, i);
     inst->booted = true;
-    if (!inst->beat_ms && !inst->dead)
+    if (inst->asked)
+        sim_in(sim, sim_about(sim, sim->guest[inst->guest].stop_ms),
+               (struct sim_future){ .kind = SIM_F_OBEYS, .a = i, .serial = inst->serial });
+    if (!inst->beat_ms && !inst->dead && beats_pass(&sim->host[inst->host], sim->now_ms)) {
         inst->beat_ms = BEAT_EVERY_MS; /* the first beat is written at once */
-    inst->beat_ms_seen = sim->now_ms;
+        inst->beat_ms_seen = sim->now_ms;
+    }
     sim_inst_after(sim, i);
 }
 

@@ -98,7 +98,7 @@ static void same_plans_again(void **state)
     (void)state;
     record();
     assert_int_equal(replay(story, sizeof story), 0);
-    assert_non_null(strstr(story, "web: booting -> queued: failure: crash"));
+    assert_non_null(strstr(story, "web: booting -> queued: its kernel crashed"));
     assert_non_null(strstr(story, "web: destroy (action"));
     assert_non_null(strstr(story, "4 steps, every plan as recorded"));
 }

@@ -126,7 +126,8 @@ struct dom {
     struct xha_time watch_since;
     bool late;
     struct link lates;
-    bool judged; /* SUSPECT: judged and left alone; failure says as what */
+    bool judged;  /* SUSPECT: judged and left alone; failure says as what */
+    bool excused; /* ... by its I/O */
     bool held;
     bool probe_known;
     struct xha_probed probe, probe_first;

@@ -52,6 +52,7 @@ static void judge(struct xha_core *core, struct dom *d)
     uint64_t ran_ns = d->probe.cpu_time_ns - d->probe_first.cpu_time_ns;
     bool still = ran_ns <= (uint64_t)window_ms * STILL_NS_PER_MS;
     bool moved = d->probe.io_count != d->probe_first.io_count;
+    bool excused = moved && d->policy.io_is_life, was_excused = d->excused;
     enum xha_failure failure = still && !moved ? XHA_FAIL_HANG : XHA_FAIL_HEARTBEAT;
 
     if (d->policy.heartbeat == XHA_BEAT_NONE && failure != XHA_FAIL_HANG) {
@@ -60,14 +61,15 @@ static void judge(struct xha_core *core, struct dom *d)
     }
     if (failure == XHA_FAIL_HEARTBEAT && !d->beaten)
         failure = XHA_FAIL_START; /* runs, but did not get ready */
-    if (d->judged && d->failure == failure) {
+    d->excused = excused;
+    if (d->judged && d->failure == failure && excused == was_excused) {
         xha_leave_judged(core, d);
     } else if (failure == XHA_FAIL_START && !d->ever_beat) {
         /* Most likely nobody installed the agent: no reason to shoot a guest that runs. */
         xha_alarm(core, d, XHA_SEV_WARNING, XHA_CAUSE_NO_AGENT, 0);
         d->failure = failure;
         xha_leave_judged(core, d);
-    } else if (failure == XHA_FAIL_HEARTBEAT && moved && d->policy.io_is_life) {
+    } else if (failure == XHA_FAIL_HEARTBEAT && excused) {
         xha_alarm(core, d, XHA_SEV_WARNING, XHA_CAUSE_IO_ALIVE, 0);
         d->failure = failure;
         xha_leave_judged(core, d);

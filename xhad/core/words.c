@@ -119,7 +119,7 @@ static const struct {
     [XHA_CAUSE_ADOPTED] = { "adopted", "found running, adopted", PLAIN },
     [XHA_CAUSE_TURN] = { "turn", "its turn has come", PLAIN },
     [XHA_CAUSE_BACKOFF] = { "backoff", "waited before trying again", PLAIN },
-    [XHA_CAUSE_FAILURE] = { "failure", "failure: %", FAILURE },
+    [XHA_CAUSE_FAILURE] = { "failure", "%", FAILURE },
     [XHA_CAUSE_BEAT_LATE] = { "beat-late", "heartbeat is late", PLAIN },
     [XHA_CAUSE_BEAT_FIRST] = { "beat-first", "first heartbeat: ready", PLAIN },
     [XHA_CAUSE_BEAT_BACK] = { "beat-back", "heartbeat is back", PLAIN },
@@ -157,11 +157,24 @@ const char *xha_cause_name(enum xha_cause cause)
     return (unsigned)cause < XHA_CAUSE_N_ ? causes[cause].name : "?";
 }
 
+/* What befell it, said of "it": most of these are no failures of the guest (rule 5). */
+static const char *const failure_texts[XHA_FAIL_N_] = {
+    [XHA_FAIL_NONE] = "nothing",
+    [XHA_FAIL_CRASH] = "its kernel crashed",
+    [XHA_FAIL_WATCHDOG] = "its watchdog fired",
+    [XHA_FAIL_HEARTBEAT] = "heartbeat lost, though it runs",
+    [XHA_FAIL_HANG] = "hung: no heartbeat, vCPUs and I/O stand still",
+    [XHA_FAIL_POWEROFF] = "it powered itself off",
+    [XHA_FAIL_REBOOT] = "it rebooted itself",
+    [XHA_FAIL_DESTROYED] = "gone: somebody destroyed it",
+    [XHA_FAIL_START] = "it could not be started, or did not get ready",
+};
+
 static void detail_text(enum xha_cause cause, uint32_t detail, char *buf, size_t len)
 {
     switch (causes[cause].detail) {
     case FAILURE:
-        snprintf(buf, len, "%s", xha_failure_name(detail));
+        snprintf(buf, len, "%s", detail < XHA_FAIL_N_ ? failure_texts[detail] : "?");
         break;
     case ACTION:
         snprintf(buf, len, "%s", xha_action_name(detail));
