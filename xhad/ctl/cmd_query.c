@@ -5,6 +5,7 @@
 #include "xhad/ctl/cmd.h"
 #include "xhad/base/uuid.h"
 #include <string.h>
+#include <time.h>
 
 #define LOG_LINES_DEFAULT 20
 #define LOG_LINES_MAX     10000
@@ -181,11 +182,32 @@ struct asked {
     uint64_t client;
 };
 
+/* What people ask for, in their words; all that the helper said stays in it. */
+static void translate(json_t *checkpoint)
+{
+    time_t seconds = (time_t)(json_integer_value(json_object_get(checkpoint, "time_ms")) / 1000);
+    json_t *bytes = json_object_get(checkpoint, "bytes"), *compress = json_object_get(checkpoint, "compress");
+    struct tm tm;
+    char when[40];
+
+    gmtime_r(&seconds, &tm);
+    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    if (seconds > 0)
+        json_object_set_new(checkpoint, "time", json_string(when));
+    if (bytes)
+        json_object_set(checkpoint, "size", bytes);
+    if (compress)
+        json_object_set(checkpoint, "compressed", compress);
+}
+
 static void on_checkpoints(void *user, const struct xha_job *job, const struct xha_job_done *done)
 {
     struct asked *asked = user;
+    json_t *checkpoint;
+    size_t i;
 
     (void)job;
+    json_array_foreach(done->data, i, checkpoint) translate(checkpoint);
     if (done->result == XHA_OK)
         xha_control_ok(asked->d->control, asked->client, done->data ? json_incref(done->data) : json_array());
     else
