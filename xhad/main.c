@@ -36,7 +36,7 @@ static void usage(FILE *out)
             "  -v, --verbose       log more; with -n: explain every parameter\n"
             "      --trace FILE    write every event that is decided on to FILE, which must not exist\n"
             "      --replay FILE   decide once more on the events of a trace, print the story, then end\n"
-            "      --version       show the version\n"
+            "  --version           show the version\n"
             "  -h, --help          show this\n"
             "Manuals: xhad(8), xhad.conf(5), xha-domain(5), xha(7).\n",
             xha_conf_path);

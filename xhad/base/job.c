@@ -9,18 +9,10 @@
 #include <string.h>
 
 static const char *const verb_names[XHA_VERB_N_] = {
-    [XHA_VERB_NONE] = "none",
-    [XHA_VERB_START] = "start",
-    [XHA_VERB_RESTORE] = "restore",
-    [XHA_VERB_DESTROY] = "destroy",
-    [XHA_VERB_SHUTDOWN] = "shutdown",
-    [XHA_VERB_CHECKPOINT] = "checkpoint",
-    [XHA_VERB_RESUME] = "resume",
-    [XHA_VERB_SCHED] = "sched",
-    [XHA_VERB_IMPORT] = "import",
-    [XHA_VERB_PARSE] = "parse",
-    [XHA_VERB_DESCRIBE] = "describe",
-    [XHA_VERB_CHECKPOINTS] = "checkpoints",
+    [XHA_VERB_NONE] = "none",       [XHA_VERB_START] = "start",       [XHA_VERB_RESTORE] = "restore",
+    [XHA_VERB_DESTROY] = "destroy", [XHA_VERB_SHUTDOWN] = "shutdown", [XHA_VERB_CHECKPOINT] = "checkpoint",
+    [XHA_VERB_RESUME] = "resume",   [XHA_VERB_SCHED] = "sched",       [XHA_VERB_IMPORT] = "import",
+    [XHA_VERB_PARSE] = "parse",     [XHA_VERB_DESCRIBE] = "describe", [XHA_VERB_CHECKPOINTS] = "checkpoints",
     [XHA_VERB_MONITOR] = "monitor",
 };
 

@@ -34,7 +34,7 @@ enum xha_verb {
     XHA_VERB_RESUME,
     XHA_VERB_SCHED,
     /* a question of the daemon that changes the domain's checkpoints, and so takes its lock, too */
-    XHA_VERB_IMPORT,      /* checkpoint.file → the next checkpoint; data: its manifest, with its number */
+    XHA_VERB_IMPORT, /* checkpoint.file → the next checkpoint; data: its manifest, with its number */
     /* questions of the daemon; they take no lock of the domain */
     XHA_VERB_PARSE,       /* xlcfg → data: what XHA_VERB_DESCRIBE gives */
     XHA_VERB_DESCRIBE,    /* name → data: config_json, name, uuid, memory_kib, type, vcpus, disks */

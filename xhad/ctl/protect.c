@@ -146,8 +146,8 @@ static void collect(void *user, const struct xha_param *param, const char *was, 
     size_t at = strlen(diff->text);
 
     if (!param->live)
-        snprintf(diff->text + at, sizeof diff->text - at, "%s%s (%.40s -> %.40s)", at ? ", " : "", param->name,
-                 was, is);
+        snprintf(diff->text + at, sizeof diff->text - at, "%s%s (%.40s -> %.40s)", at ? ", " : "",
+                 param->name, was, is);
 }
 
 /* Whether a changed policy may take the place of the old one while the domain stays protected. */

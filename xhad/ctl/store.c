@@ -9,7 +9,7 @@
 #include "xhad/base/cleanup.h"
 #include "xhad/base/uuid.h"
 #include "xhad/ctl/journal.h"
-#include <inttypes.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <limits.h>
 #include <string.h>
@@ -122,7 +122,7 @@ static void drop(struct xha_store *store, struct entry *e)
 
 static struct entry *add(struct xha_store *store, const struct xha_uuid *uuid)
 {
-    if (store->n == store->room) {
+    if (!store->entry || store->n == store->room) {
         size_t room = store->room ? 2 * store->room : 16;
         struct entry *grown = realloc(store->entry, room * sizeof *grown);
 
@@ -297,10 +297,10 @@ int xha_store_commit(struct xha_store *store, struct xha_time now)
 
 const char *xha_store_boot_id(char buf[XHA_BOOT_ID_MAX])
 {
-    XHA_CLEANUP_FCLOSE FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
+    XHA_CLEANUP_CLOSE int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    ssize_t r = fd < 0 ? -1 : read(fd, buf, XHA_BOOT_ID_MAX - 1);
 
-    if (!f || !fgets(buf, XHA_BOOT_ID_MAX, f))
-        buf[0] = '\0';
+    buf[r > 0 ? r : 0] = '\0';
     buf[strcspn(buf, "\n")] = '\0';
     return buf;
 }
