@@ -225,7 +225,7 @@ static int save(struct save *s)
     memcpy(s->ckpt.sum, saved.sum, sizeof(s->ckpt.sum));
     if (s->err[0] == '\0' && saved.error)
         snprintf(s->err, sizeof(s->err), "%.200s cannot be written: %s", s->tmp, strerror(saved.error));
-    if (s->err[0] == '\0' && xha_work_told_to_stop())
+    if (xha_work_told_to_stop()) /* whatever libxl says, this is why */
         snprintf(s->err, sizeof(s->err), "it took longer than it may");
     return rc;
 }
