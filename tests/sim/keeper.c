@@ -234,6 +234,32 @@ void sim_xhad_up(struct sim *sim)
     sim_jobs_redeliver(sim);
 }
 
+/* As the daemon does when it finds another boot: domids and deeds of the boot before mean nothing now. */
+void sim_host_reboot(struct sim *sim, int host, int64_t down_ms)
+{
+    sim_xhad_down(sim, down_ms);
+    for (unsigned i = 0; i < sim->n_jobs; i++)
+        if (sim->job[i].host == host)
+            sim->job[i].used = false;
+    for (unsigned i = 0; i < sim->n_insts; i++) {
+        if (!sim->inst[i].there || sim->inst[i].host != host)
+            continue;
+        if (!sim->inst[i].shut && !sim->inst[i].dying)
+            sim_rules_died(sim, &sim->inst[i], SIM_DEATH_CLEARED);
+        sim->inst[i].there = false;
+    }
+    for (unsigned i = 0; i < sim->n_guests; i++) {
+        struct xha_record *r = &sim->stored[i].record;
+
+        if (sim->guest[i].host != host)
+            continue;
+        r->domid = XHA_DOMID_NONE;
+        r->pending = XHA_ACT_NONE;
+        r->pending_id = 0;
+    }
+    sim->host[host].next_domid = 1;
+}
+
 void sim_xhad_down(struct sim *sim, int64_t down_ms)
 {
     if (!sim->core)

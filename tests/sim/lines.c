@@ -229,6 +229,10 @@ static bool play_host(struct sim *sim, const struct sim_line *line)
         sim->listings_late_ms = line->span_ms;
         return true;
     }
+    if (line->verb == SIM_HOST_REBOOTS) {
+        sim_host_reboot(sim, line->host, line->span_ms);
+        return true;
+    }
     if (line->verb < SIM_STARVE || line->verb > SIM_SILENT)
         return false;
     sim_host_before(sim, line->host);

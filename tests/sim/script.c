@@ -58,6 +58,7 @@ static const char *const forms[SIM_VERB_N_] = {
     [SIM_XS_SLOW] = "xenstore slow %t",
     [SIM_SILENT] = "observer silent %t",
     [SIM_LISTINGS_LATE] = "listings late %t",
+    [SIM_HOST_REBOOTS] = "host reboots in %t",
     [SIM_XHAD_RESTARTS] = "xhad restarts",
     [SIM_XHAD_DOWN] = "xhad down %t",
     [SIM_XHAD_DIES_AFTER] = "xhad dies after %n actions",

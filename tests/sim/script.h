@@ -63,6 +63,7 @@ enum sim_verb {
     SIM_XS_SLOW,
     SIM_SILENT,
     SIM_LISTINGS_LATE,
+    SIM_HOST_REBOOTS,
     /* xhad itself */
     SIM_XHAD_RESTARTS,
     SIM_XHAD_DOWN,

@@ -307,6 +307,8 @@ void sim_inst_booted(struct sim *sim, int i);
  * (after). */
 void sim_inst_before(struct sim *sim, int i);
 void sim_inst_after(struct sim *sim, int i);
+/* The power fails: xhad is down for down_ms, and the domains and workers of that host are gone. */
+void sim_host_reboot(struct sim *sim, int host, int64_t down_ms);
 void sim_host_before(struct sim *sim, int host);
 void sim_host_after(struct sim *sim, int host);
 /* The newest domain of a guest that is there (host -1: on any), or -1. */

@@ -133,6 +133,15 @@ static struct xha_span backoff_left(const struct xha_core *core, const struct do
     return wait.ms > 0 ? wait : (struct xha_span){ 0 };
 }
 
+/* The host itself was restarted: of a domain that was to be cleared or shut down, nothing is left. */
+static void recall_swept(struct xha_core *core, struct dom *d)
+{
+    if (d->purpose == XHA_FOR_STOP || d->purpose == XHA_FOR_NOTHING)
+        xha_rest(core, d, XHA_ST_STOPPED, XHA_CAUSE_XHAD_RESTART, 0);
+    else
+        xha_doubt(core, d, XHA_ACT_NONE, XHA_CAUSE_XHAD_RESTART);
+}
+
 static void recall_settled(struct xha_core *core, struct dom *d, const struct xha_record *r)
 {
     switch (d->state) {
@@ -146,10 +155,13 @@ static void recall_settled(struct xha_core *core, struct dom *d, const struct xh
         xha_enqueue(core, d, d->purpose, backoff_left(core, d), XHA_CAUSE_XHAD_RESTART, 0);
         break;
     case XHA_ST_CLEARING:
-        xha_timer(core, d, TIMER_STATE, core->now);
-        break;
     case XHA_ST_STOPPING:
-        xha_timer(core, d, TIMER_STATE, after(core->now, d->policy.stop_timeout));
+        if (d->domid == XHA_DOMID_NONE)
+            recall_swept(core, d);
+        else if (d->state == XHA_ST_CLEARING)
+            xha_timer(core, d, TIMER_STATE, core->now);
+        else
+            xha_timer(core, d, TIMER_STATE, after(core->now, d->policy.stop_timeout));
         break;
     default:
         if (d->state != XHA_ST_UNSURE)

@@ -127,7 +127,8 @@ struct dom {
     bool late;
     struct link lates;
     bool judged;  /* SUSPECT: judged and left alone; failure says as what */
-    bool excused; /* ... by its I/O */
+    bool excused; /* ... by its I/O, which had come to excused_io */
+    uint64_t excused_io;
     bool held;
     bool probe_known;
     struct xha_probed probe, probe_first;

@@ -387,7 +387,7 @@ static void save_ended(struct xha_core *core, struct dom *d)
     host_of(core, d)->n_saving--;
     if (d->policy.protection == XHA_PROT_CHECKPOINT && d->policy.checkpoint_interval.ms)
         xha_timer(core, d, TIMER_SAVE, after(core->now, d->policy.checkpoint_interval));
-    if (d->state == XHA_ST_RUNNING || d->state == XHA_ST_SUSPECT)
+    if (d->state == XHA_ST_RUNNING || (d->state == XHA_ST_SUSPECT && !d->judged))
         xha_watch(core, d);
 }
 

@@ -43,6 +43,7 @@ void xha_leave_judged(struct xha_core *core, struct dom *d)
     if (d->state != XHA_ST_SUSPECT)
         xha_go(core, d, XHA_ST_SUSPECT, XHA_CAUSE_FAILURE, d->failure);
     d->judged = true;
+    xha_unwatch(core, d); /* known to be ill: no sign that the host is, when others are late */
     wait_on(core, d, after(core->now, d->policy.heartbeat_timeout));
 }
 
@@ -51,8 +52,9 @@ static void judge(struct xha_core *core, struct dom *d)
     int64_t window_ms = core->now.ms - d->probe_at.ms;
     uint64_t ran_ns = d->probe.cpu_time_ns - d->probe_first.cpu_time_ns;
     bool still = ran_ns <= (uint64_t)window_ms * STILL_NS_PER_MS;
-    bool moved = d->probe.io_count != d->probe_first.io_count;
-    bool excused = moved && d->policy.io_is_life, was_excused = d->excused;
+    bool was_excused = d->judged && d->excused; /* it has since the probe before to show some I/O */
+    bool moved = d->probe.io_count != (was_excused ? d->excused_io : d->probe_first.io_count);
+    bool excused = moved && d->policy.io_is_life;
     enum xha_failure failure = still && !moved ? XHA_FAIL_HANG : XHA_FAIL_HEARTBEAT;
 
     if (d->policy.heartbeat == XHA_BEAT_NONE && failure != XHA_FAIL_HANG) {
@@ -62,6 +64,7 @@ static void judge(struct xha_core *core, struct dom *d)
     if (failure == XHA_FAIL_HEARTBEAT && !d->beaten)
         failure = XHA_FAIL_START; /* runs, but did not get ready */
     d->excused = excused;
+    d->excused_io = d->probe.io_count;
     if (d->judged && d->failure == failure && excused == was_excused) {
         xha_leave_judged(core, d);
     } else if (failure == XHA_FAIL_START && !d->ever_beat) {
