@@ -354,8 +354,9 @@ enum xha_cause {
     XHA_CAUSE_LOOKED, /* the listing settled it */
     XHA_CAUSE_XHAD_RESTART,
     XHA_CAUSE_UNPROTECTED,
-    XHA_CAUSE_NO_ROUNDS, /* observation has stopped */
-    XHA_CAUSE_NO_AGENT,  /* runs, but has never beaten */
+    XHA_CAUSE_NO_ROUNDS,        /* observation has stopped */
+    XHA_CAUSE_NO_AGENT,         /* runs, but has never beaten */
+    XHA_CAUSE_HOST_MAINTENANCE, /* an operator's order to a whole host; detail: enum xha_order_type */
     XHA_CAUSE_N_
 };
 

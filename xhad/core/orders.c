@@ -51,7 +51,8 @@ static int check(const struct dom *d, enum xha_order_type type)
         return may[d->state][type];
     if (d->policy.protection == XHA_PROT_MONITOR && !maintenance)
         return XHA_CORE_E_POLICY;
-    if (d->pending && (!waits_for_deed(type) || d->deferred))
+    /* One order can wait. Maintenance takes its place, so that a host's maintenance leaves nobody out. */
+    if (d->pending && (!waits_for_deed(type) || (d->deferred && type != XHA_DO_MAINTENANCE_ON)))
         return XHA_CORE_E_BUSY;
     return XHA_CORE_OK;
 }
@@ -194,7 +195,7 @@ void xha_order_host(struct xha_core *core, const struct xha_event *ev)
     h->maint_work = true;
     h->maint_on = h->maintenance = ev->u.order.type == XHA_DO_MAINTENANCE_ON;
     h->maint_next = 0;
-    xha_alarm_host(core, ev->host, XHA_SEV_INFO, XHA_CAUSE_OPERATOR, ev->u.order.type);
+    xha_alarm_host(core, ev->host, XHA_SEV_INFO, XHA_CAUSE_HOST_MAINTENANCE, ev->u.order.type);
 }
 
 void xha_order_work(struct xha_core *core, uint8_t host)

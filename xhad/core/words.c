@@ -110,7 +110,7 @@ WORDS(xha_severity_name, enum xha_severity, severities)
 /* The name for machines, and the line for people; a % stands for the detail. */
 static const struct {
     const char *name, *text;
-    enum { PLAIN, NUMBER, FAILURE, ACTION, REFUSAL } detail;
+    enum { PLAIN, NUMBER, FAILURE, ACTION, REFUSAL, ORDER } detail;
 } causes[XHA_CAUSE_N_] = {
     [XHA_CAUSE_NONE] = { "none", "no reason known", PLAIN },
     [XHA_CAUSE_PROTECTED] = { "protected", "came under protection", PLAIN },
@@ -150,6 +150,7 @@ static const struct {
                               PLAIN },
     [XHA_CAUSE_NO_AGENT] = { "no-agent", "runs, but has never sent a heartbeat: is the agent installed?",
                              PLAIN },
+    [XHA_CAUSE_HOST_MAINTENANCE] = { "host-maintenance", "an operator's word for the whole host: %", ORDER },
 };
 
 const char *xha_cause_name(enum xha_cause cause)
@@ -178,6 +179,9 @@ static void detail_text(enum xha_cause cause, uint32_t detail, char *buf, size_t
         break;
     case ACTION:
         snprintf(buf, len, "%s", xha_action_name(detail));
+        break;
+    case ORDER:
+        snprintf(buf, len, "%s", xha_do_name(detail));
         break;
     case REFUSAL:
         snprintf(buf, len, "%s was refused: %s", xha_action_name(detail & 0xff),
