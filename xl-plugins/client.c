@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -169,7 +170,7 @@ static int send_request(struct conversation *c, const char *cmd, json_t *args)
     len = strlen(text);
     text[len++] = '\n'; /* in place of the NUL */
     while (done < len) {
-        ssize_t r = write(c->fd, text + done, len - done);
+        ssize_t r = send(c->fd, text + done, len - done, MSG_NOSIGNAL);
 
         if (r < 0 && errno != EINTR)
             return xlha_fail(XLHA_UNREACHABLE, "cannot write to xhad: %s", strerror(errno));

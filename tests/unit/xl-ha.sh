@@ -228,6 +228,10 @@ run info info -- -web
 asks "$(request info '{"domain":"-web"}')" "a name that begins with -"
 run_alone --version
 is "$code/$out" "0/xl-ha 0.1.0" "--version"
+"$XHA_BUILD/tests/unit/fake-xhad" "$socket" "$tmp/requests3" "$answers/list.answer"
+"$XHA_BUILD/xl-plugins/xl-ha" --socket "$socket" list >&- 2>"$tmp/err"
+is "$?/$(cat "$tmp/err" "$tmp/requests3")" "1/xl-ha: standard output: Bad file descriptor
+$(request list '{}')" "standard output that is closed is not the socket"
 "$XHA_BUILD/xl-plugins/xl-ha" help >/dev/full 2>/dev/null
 is "$?" 1 "standard output that cannot be written"
 
