@@ -85,7 +85,7 @@ is_restored() { # HOST GUEST BOOT OLDID
 
 # What xhad says has happened, as part of the story.
 tell() { # HOST [GUEST]
-    ha "$1" log "${2:-}" | sed 's/^/            | /'
+    ha "$1" log -n 60 "${2:-}" | sed 's/^/            | /'
 }
 
 # Ends what the story has used of xhad, whatever state it is in, and with it all guests.

@@ -213,7 +213,6 @@ static _Noreturn void work(void)
         strcpy(boot, "?");
     if (xs_read("name", name, sizeof(name)) < 0)
         strcpy(name, "guest");
-    xs_write("data/boot", boot);
     for (;;) {
         long wait = next_ms - now_ms();
         snprintf(line, sizeof(line), "%s %s %lu\n", name, boot, counter);
@@ -228,6 +227,7 @@ static _Noreturn void work(void)
         if (++counter % 5)
             continue;
         snprintf(value, sizeof(value), "%lu", counter);
+        xs_write("data/boot", boot); /* each time: after a restore, xenstore knows nothing of before */
         xs_write("data/counter", value);
         if (xs_read("data/cmd", cmd, sizeof(cmd)) > 0) {
             xs_write("data/cmd", "");
