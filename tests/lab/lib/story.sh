@@ -33,7 +33,7 @@ expect() {
     story_line ok "$text"
 }
 
-# expect_not TEXT COMMAND...: it fails now
+# expect_not TEXT COMMAND...: it fails now; TEXT says what that means
 expect_not() {
     local text=$1
     shift

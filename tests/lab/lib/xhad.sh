@@ -35,16 +35,18 @@ ha() { # HOST ARGUMENT...
     on "$host" "xl-ha $*"
 }
 
-# protect HOST GUEST LINE...: a policy with these lines, quick to judge, and the guest up and ready
+# protect [--take-over] HOST GUEST LINE...: a policy with these lines, quick to judge
 protect() {
-    local host=$1 guest=$2 line lines=() d
+    local host guest line lines=() d options=()
+    [ "$1" != --take-over ] || { options+=("$1") && shift; }
+    host=$1 guest=$2
     shift 2
     for d in "config = \"/etc/xen/$guest.cfg\";" 'heartbeat_timeout = 6;' 'backoff_min = 1;'; do
         [[ " $*" == *" ${d%% *} = "* ]] || lines+=("$d")
     done
     for line in "${lines[@]}" "$@"; do echo "$line"; done |
         host_sh -i -t 30 "$host" "cat >/etc/xhad/domains/$guest.conf"
-    ON_LIMIT=180 ha "$host" protect "/etc/xhad/domains/$guest.conf" >/dev/null
+    ON_LIMIT=180 ha "$host" protect "${options[@]}" "/etc/xhad/domains/$guest.conf" >/dev/null
 }
 ready() { # HOST GUEST
     expect_eventually 90 "$2 is running" state_is "$1" "$2" running
