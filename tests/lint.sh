@@ -43,11 +43,11 @@ lint_format() {
     return "$r"
 }
 
-# Not heard: memory that __attribute__((cleanup)) frees (memleak), NULL as the last argument (varFuncNullUB).
+# Not heard: memory that __attribute__((cleanup)) frees (memleak, resourceLeak), NULL as the last argument (varFuncNullUB).
 lint_cppcheck() {
     all_c -name '*.c' | xargs cppcheck -q -j "$(nproc)" --std=c11 --enable=warning,portability,performance \
         --error-exitcode=1 --inline-suppr --suppress=missingIncludeSystem --suppress=missingInclude \
-        --suppress=unknownMacro --suppress=varFuncNullUB --suppress=memleak --suppress='*:/usr/include/*' -D_GNU_SOURCE -D__GNUC__ -DPACKAGE_VERSION='""' \
+        --suppress=unknownMacro --suppress=varFuncNullUB --suppress=memleak --suppress=resourceLeak --suppress='*:/usr/include/*' -D_GNU_SOURCE -D__GNUC__ -DPACKAGE_VERSION='""' \
         -I. -I"$build"
 }
 

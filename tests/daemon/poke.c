@@ -54,9 +54,14 @@ static char *next_line(int fd, int wait_ms)
     for (;;) {
         struct pollfd p = { .fd = fd, .events = POLLIN };
 
-        if (n % 4096 == 0)
-            line = realloc(line, n + 4097);
-        if (!line || poll(&p, 1, wait_ms) <= 0 || read(fd, line + n, 1) != 1) {
+        if (n % 4096 == 0) {
+            char *grown = realloc(line, n + 4097);
+
+            if (!grown)
+                abort();
+            line = grown;
+        }
+        if (poll(&p, 1, wait_ms) <= 0 || read(fd, line + n, 1) != 1) {
             free(line);
             return NULL;
         }
