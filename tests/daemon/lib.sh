@@ -178,6 +178,23 @@ wait_state() {
     case "|$2|" in *"|$got|"*) ;; *) echo "# $1 is '$got'" ;; esac
 }
 
+# comes_back NAME N: its Nth start has begun and it is ready; tests of their own
+comes_back() {
+    eventually $patience begun_is start "$1" -ge "$2"
+    ok $? "$1 is started, the time being number $2"
+    wait_state "$1" running
+}
+
+# holds SECONDS COMMAND...: it succeeds all the while
+holds() {
+    local end=$((${EPOCHREALTIME//[.,]/} + ${1/./} * 100000))
+    shift
+    while [ "${EPOCHREALTIME//[.,]/}" -lt "$end" ]; do
+        "$@" || return 1
+        sleep 0.05
+    done
+}
+
 # Every alarm becomes a line: KIND SEVERITY DOMAIN STATE TEXT
 cat >"$T/alarm.d/note" <<END
 #!/bin/sh

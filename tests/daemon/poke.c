@@ -1,11 +1,15 @@
 /*
  * poke.c - the stories' client of the control socket, which may also misbehave.
  *
- *   poke SOCKET ask REQUEST [PATH]             one request; the member of the answer at PATH
- * ("result.0.name") poke SOCKET until NAME FIELD VALUE[|…] MS  until a domain's entry in `list` says so; what
- * it says poke SOCKET raw MS                         standard input to xhad, what it says to standard output,
- * until xhad hangs up or both sides have been quiet for MS poke SOCKET crowd N                        N
- * clients at once: "ANSWERED REFUSED"
+ *   poke SOCKET ask REQUEST [PATH]
+ *       one request; prints the member of the answer at PATH ("result.0.name")
+ *   poke SOCKET until NAME FIELD VALUE[|VALUE] MS
+ *       asks until a domain's entry in `list` says so; prints what it says
+ *   poke SOCKET raw MS
+ *       standard input to xhad, what it says to standard output, until xhad hangs up, or has been quiet
+ *       for MS after the input's end
+ *   poke SOCKET crowd N
+ *       N clients at once; prints how many were answered and how many were turned away
  *
  * Exit code 0; 1: the answer is an error, or the time is over; 2: usage; 3: no connection.
  */
@@ -183,7 +187,7 @@ static int do_raw(int fd, int quiet_ms)
     char buf[65536];
     ssize_t n;
 
-    while (poll(p, 2, quiet_ms) > 0) {
+    while (poll(p, 2, p[1].fd < 0 ? quiet_ms : -1) > 0) {
         if (p[1].revents) {
             n = read(STDIN_FILENO, buf, sizeof buf);
             if (n <= 0)

@@ -119,7 +119,7 @@ static void refuse(struct xha_daemon *d, json_t *refused, const char *path, cons
     snprintf(line, sizeof line, "%.450s", text);
     xha_step_alarm(d, "policy", XHA_SEV_WARNING, xha_domains_find_source(&d->domains, path), line);
     if (refused)
-        json_array_append_new(refused, json_pack("{s:s, s:s}", "file", path, "message", line));
+        json_array_append_new(refused, json_string(line));
 }
 
 /* From the intake of a file of the directory: nobody waits for it but the alarms. */
