@@ -7,6 +7,7 @@
 start_xhad
 protect g1 'protection = "checkpoint";' 'checkpoint: { interval = 0.5; keep = 2; };'
 saves() { ha checkpoints --json g1 | grep -c '"number"'; }
+number() { ha checkpoints --json g1 | grep -o '"number": [0-9]*' | grep -o '[0-9]*' | sort -n | tail -n 1; }
 uuid=$(field g1 uuid)
 eventually $patience test -e "$T/checkpoints/$uuid/3.json"
 ok $? "it is saved again and again"
@@ -17,7 +18,7 @@ knob work-checkpoint 'refuse other'
 sleep 0.6
 [ "$(saves)" -le 2 ]
 ok $? "no more than two are kept"
-newest=$(basename "$(ls "$T/checkpoints/$uuid"/*.json | sort -V | tail -n 1)" .json)
+newest=$(number)
 saved=$(grep -o '"counter":[0-9]*' "$T/checkpoints/$uuid/$newest".xlsave* | grep -o '[0-9]*$')
 has "$(grep -o '"xxh3_128": "[0-9a-f]*"' "$T/checkpoints/$uuid/$newest.json")" xxh3 "the manifest has a checksum"
 
@@ -35,8 +36,7 @@ is "$(copies g1)" 1 "there is one of it"
 knob work-checkpoint
 ha checkpoint g1 >/dev/null
 is $? 0 "a checkpoint on command"
-number=$(ha checkpoints --json g1 | grep -o '"number": [0-9]*' | grep -o '[0-9]*' | sort -n | tail -n 1)
-[ "$number" -gt "$newest" ]
+[ "$(number)" -gt "$newest" ]
 ok $? "has a number of its own"
 
 cfg d1 "disk = ['/dev/vg/d1,raw,xvda,w']"

@@ -16,10 +16,10 @@ sim livelock spun
 sim hang tame
 comes_back hung 2
 comes_back spun 2
-alarmed '^failure .* hung .*hang' "the hang"
+alarmed '^failure .* hung .*hung' "the hang"
 alarmed '^failure .* spun .*heartbeat' "the heartbeat, lost while the vCPUs spin"
 alarmed '^io-alive warning mute' "no heartbeat, but I/O goes on"
-alarmed '^failure .* tame .*hang' "a hang that is only to be told"
+alarmed '^failure .* tame .*hung' "a hang that is only to be told"
 is "$(begun destroy mute)" 0 "who does I/O is left alone, as its policy says"
 is "$(begun destroy tame)" 0 "who is not to be recovered is left alone"
 is "$(state tame)" suspect "... and stays suspect"

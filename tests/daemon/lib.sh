@@ -16,7 +16,7 @@ sim=${XHA_BUILD:?}/tests/daemon/xhad-sim
 poke=$XHA_BUILD/tests/daemon/poke
 xhad_pid=
 mkdir "$T/sim" "$T/policy" "$T/alarm.d" "$T/xen"
-: >"$T/log" >"$T/alarms" >"$T/sim/pids" >"$T/sim/trace"
+touch "$T/log" "$T/alarms" "$T/sim/pids" "$T/sim/trace"
 
 # Seconds that things may take: valgrind is slow.
 patience=10
@@ -123,7 +123,7 @@ knob() {
 
 # begun VERB NAME: how many workers of that verb and domain have begun
 begun() { grep -c "^[0-9.]* work $* " "$T/sim/trace"; }
-begun_is() { [ "$(begun "$1" "$2")" "$3" "$4" ]; } # begun_is start g1 -ge 2
+begun_is() { test "$(begun "$1" "$2")" "$3" "$4"; } # begun_is start g1 -ge 2
 
 # cfg NAME [LINE...]: its xl.cfg
 cfg() {
@@ -216,7 +216,7 @@ has() {
     *"$2"*) ok 0 "$3" ;;
     *)
         ok 1 "$3"
-        echo "$1" | sed 's/^/# got: /'
+        echo "# got: ${1//$'\n'/$'\n'# got: }"
         ;;
     esac
 }

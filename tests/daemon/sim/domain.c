@@ -188,6 +188,7 @@ void sim_domain_resume(json_t *domain)
 {
     all_clocks(domain, true);
     json_object_set_new(domain, "state", json_string("running"));
+    json_object_set_new(domain, "reason", json_integer(0));
     sim_domain_save(domain, false);
 }
 
