@@ -6,199 +6,40 @@
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <xenctrl.h>
-#include <xenstore.h>
 #include <cmocka.h>
 
+#include "fake-xen.h"
 #include "xhad/base/observe.h"
-#include "xhad/xen/beats.h"
-#include "xhad/xen/observer.h"
 
-#define DOMS       600
+#define DOMS       1500
 #define PATIENCE_S 60 /* for a message; a test that waits so long has failed */
-
-/* ---- the host, shared with the observer ------------------------------------------------------------ */
-
-static struct {
-    volatile int n_dom;      /* domids 1..n_dom, UUID { domid >> 8, domid } */
-    volatile int flags;      /* of domain 1 */
-    volatile int read_errno; /* of heartbeats; 0: they are there */
-    volatile int stuck;      /* xenstored does not answer */
-    volatile int canary_lost;
-    volatile int no_version;
-    volatile uint64_t beat;
-    char canary[64];
-    int watch_pipe[2]; /* a byte in it: an event of the watches */
-} * host;
-
-#define WRAP(type, name, ...)                                                                                \
-    type __wrap_##name(__VA_ARGS__);                                                                         \
-    type __wrap_##name(__VA_ARGS__)
-
-WRAP(xc_interface *, xc_interface_open, xentoollog_logger *log, xentoollog_logger *dom, unsigned flags)
-{
-    (void)log, (void)dom, (void)flags;
-    return (xc_interface *)host;
-}
-
-WRAP(int, xc_interface_close, xc_interface *xch)
-{
-    (void)xch;
-    return 0;
-}
-
-WRAP(int, xc_version, xc_interface *xch, int cmd, void *arg)
-{
-    (void)xch;
-    if (cmd == XENVER_extraversion)
-        strcpy(arg, ".3-test");
-    return host->no_version ? -1 : 4 << 16 | 17;
-}
-
-WRAP(int, xc_sched_id, xc_interface *xch, int *id)
-{
-    (void)xch;
-    *id = XEN_SCHEDULER_CREDIT2;
-    return 0;
-}
-
-WRAP(int, xc_domain_getinfolist, xc_interface *xch, uint32_t first, unsigned max, xc_domaininfo_t *info)
-{
-    unsigned n = 0;
-
-    (void)xch;
-    for (uint32_t domid = first ? first : 1; domid <= (uint32_t)host->n_dom && n < max; domid++, n++) {
-        memset(&info[n], 0, sizeof(*info));
-        info[n].domain = (domid_t)domid;
-        info[n].handle[0] = (uint8_t)(domid >> 8);
-        info[n].handle[1] = (uint8_t)domid;
-        info[n].cpu_time = domid * 1000u;
-        info[n].flags = domid == 1 ? (uint32_t)host->flags : 0;
-    }
-    return (int)n;
-}
-
-WRAP(struct xs_handle *, xs_open, unsigned long flags)
-{
-    (void)flags;
-    return (struct xs_handle *)host;
-}
-
-WRAP(void, xs_close, struct xs_handle *xs)
-{
-    (void)xs;
-}
-
-static void wait_while_stuck(void)
-{
-    while (host->stuck)
-        poll(NULL, 0, 1);
-}
-
-WRAP(bool, xs_write, struct xs_handle *xs, xs_transaction_t t, const char *path, const void *data,
-     unsigned len)
-{
-    (void)xs, (void)t;
-    wait_while_stuck();
-    if (strcmp(path, XHA_BEATS_CANARY) != 0 || len >= sizeof(host->canary))
-        return false;
-    if (!host->canary_lost)
-        snprintf(host->canary, sizeof(host->canary), "%.*s", (int)len, (const char *)data);
-    return true;
-}
-
-WRAP(void *, xs_read, struct xs_handle *xs, xs_transaction_t t, const char *path, unsigned *len)
-{
-    char text[64];
-    int domid;
-
-    (void)xs, (void)t;
-    wait_while_stuck();
-    if (strcmp(path, XHA_BEATS_CANARY) == 0)
-        snprintf(text, sizeof(text), "%s", host->canary);
-    else if (sscanf(path, "/local/domain/%d/data/heartbeat", &domid) != 1 || host->read_errno) {
-        errno = host->read_errno ? host->read_errno : EINVAL;
-        return NULL;
-    } else
-        snprintf(text, sizeof(text), "%llu", (unsigned long long)host->beat + (unsigned)domid);
-    *len = (unsigned)strlen(text);
-    return strdup(text);
-}
-
-WRAP(bool, xs_watch, struct xs_handle *xs, const char *path, const char *token)
-{
-    (void)xs, (void)token;
-    return path[0] == '@';
-}
-
-WRAP(char **, xs_read_watch, struct xs_handle *xs, unsigned *n)
-{
-    char byte;
-
-    (void)xs;
-    *n = 2;
-    if (read(host->watch_pipe[0], &byte, 1) != 1)
-        for (;;)
-            pause();
-    return calloc(2, sizeof(char *));
-}
 
 /* ---- the observer and we --------------------------------------------------------------------------- */
 
 static int ours;
 static pid_t pid;
 
-static void run_observer(int theirs)
-{
-    if (theirs != XHA_OBS_FD)
-        dup2(theirs, XHA_OBS_FD);
-    for (int fd = 4; fd < 64; fd++) /* or it would hold our end open */
-        if (fd != host->watch_pipe[0])
-            close(fd);
-    _exit(xha_observer_main());
-}
-
 static int setup(void **state)
 {
-    int theirs;
-
     (void)state;
-    host = mmap(NULL, sizeof(*host), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (host == MAP_FAILED || pipe(host->watch_pipe) < 0 || xha_obs_pair(&ours, &theirs) != XHA_OBS_OK)
-        return -1;
-    host->n_dom = 2;
-    pid = fork();
-    if (pid == 0)
-        run_observer(theirs);
-    close(theirs);
-    return pid < 0 ? -1 : 0;
+    return fake_xen_start(&ours, &pid);
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    if (pid > 0) {
-        kill(pid, SIGKILL);
-        waitpid(pid, NULL, 0);
-    }
     if (ours >= 0)
         close(ours);
-    close(host->watch_pipe[0]);
-    close(host->watch_pipe[1]);
-    return munmap(host, sizeof(*host));
+    return fake_xen_stop(pid);
 }
 
 static void hear(struct xha_obs *obs)
@@ -275,7 +116,7 @@ static void test_beats_of_tracked_domains_only(void **state)
     int n;
 
     (void)state;
-    host->beat = 100;
+    fake->beat = 100;
     track(1, XHA_OBS_KEY);
     track(2, "");
     begin(50);
@@ -304,13 +145,13 @@ static void test_no_key_is_no_failure(void **state)
     int n;
 
     (void)state;
-    host->read_errno = ENOENT;
+    fake->read_errno = ENOENT;
     track(1, XHA_OBS_KEY);
     begin(50);
     obs = hear_kind(true, 1, &seen, &n);
     assert_true(seen.beat_read && !seen.beat_valid);
     assert_int_equal(obs.u.round.r.failed_reads, 0);
-    host->read_errno = EIO;
+    fake->read_errno = EIO;
     do
         obs = hear_kind(true, 1, &seen, &n);
     while (seen.beat_read);
@@ -324,12 +165,12 @@ static void test_flags(void **state)
     int n;
 
     (void)state;
-    host->flags = XEN_DOMINF_shutdown | 3 << XEN_DOMINF_shutdownshift;
+    fake->flags = XEN_DOMINF_shutdown | 3 << XEN_DOMINF_shutdownshift;
     begin(50);
     hear_kind(true, 1, &seen, &n);
     assert_true(seen.shut && !seen.paused && !seen.dying);
     assert_int_equal(seen.reason, XHA_SHUTDOWN_CRASH);
-    host->flags = XEN_DOMINF_paused | XEN_DOMINF_dying | 255 << XEN_DOMINF_shutdownshift;
+    fake->flags = XEN_DOMINF_paused | XEN_DOMINF_dying | 255 << XEN_DOMINF_shutdownshift;
     do
         hear_kind(true, 1, &seen, &n);
     while (!seen.paused);
@@ -344,7 +185,7 @@ static void test_canary_lost(void **state)
     int n;
 
     (void)state;
-    host->canary_lost = 1;
+    fake->canary_lost = 1;
     track(1, XHA_OBS_KEY);
     begin(50);
     obs = hear_kind(true, 1, &seen, &n);
@@ -352,7 +193,7 @@ static void test_canary_lost(void **state)
     assert_int_equal(obs.u.round.r.failed_reads, 1);
     assert_int_equal(n, 2);
     assert_false(seen.beat_read);
-    host->canary_lost = 0;
+    fake->canary_lost = 0;
     do
         obs = hear_kind(true, 1, &seen, &n);
     while (!obs.u.round.r.xenstore_ok);
@@ -372,7 +213,7 @@ static void test_stuck_xenstore(void **state)
     do
         hear_kind(true, 1, &seen, &n);
     while (!seen.beat_valid);
-    host->stuck = 1;
+    fake->stuck = 1;
     for (int i = 0; i < 5; i++) {
         do
             obs = hear_kind(true, 1, &seen, &n);
@@ -380,11 +221,11 @@ static void test_stuck_xenstore(void **state)
         assert_false(seen.beat_read);
         assert_int_equal(obs.u.round.r.failed_reads, 1);
     }
-    host->n_dom = 1;
+    fake->n_dom = 1;
     do
         hear_kind(true, 1, &seen, &n);
     while (n != 1);
-    host->stuck = 0;
+    fake->stuck = 0;
     do
         obs = hear_kind(true, 1, &seen, &n);
     while (!obs.u.round.r.xenstore_ok);
@@ -405,9 +246,9 @@ static void test_look_and_watch(void **state)
     assert_true(obs.u.round.r.xenstore_ok);
     assert_int_equal(obs.u.round.store_ops, 0);
     assert_int_equal(n, 2);
-    host->n_dom = 1;
+    fake->n_dom = 1;
     for (int i = 0; i < 50; i++) /* a burst becomes few rounds */
-        assert_int_equal(write(host->watch_pipe[1], "x", 1), 1);
+        assert_int_equal(write(fake->watch_pipe[1], "x", 1), 1);
     hear_round(1, &seen, &n);
     assert_int_equal(n, 1);
 }
@@ -443,7 +284,7 @@ static void test_many_domains(void **state)
     int n;
 
     (void)state;
-    host->n_dom = DOMS;
+    fake->n_dom = DOMS;
     for (int domid = 1; domid <= DOMS; domid++)
         track(domid, XHA_OBS_KEY);
     begin(50);
@@ -452,7 +293,7 @@ static void test_many_domains(void **state)
     while (obs.u.round.store_ops != DOMS + 2);
     assert_int_equal(n, DOMS);
     assert_int_equal(seen.beat, DOMS);
-    assert_int_equal(obs.u.round.hypercalls, 3); /* by 256 */
+    assert_int_equal(obs.u.round.hypercalls, 2);
 }
 
 static int wait_status(void)

@@ -72,10 +72,11 @@ static int destroy_all(struct xha_work *w, struct xha_lx_found *found_r)
 
 void xha_bring_up_failed(struct xha_work *w, const char *doing)
 {
-    char why[sizeof(w->lx.error)];
+    char why[sizeof(w->lx.error)]; /* clearing may bring other errors */
     struct xha_lx_found found;
 
-    snprintf(why, sizeof(why), "%s", xha_lx_error(&w->lx));
+    snprintf(why, sizeof(why), "%s",
+             xha_work_told_to_stop() ? "it took longer than it may" : xha_lx_error(&w->lx));
     if (destroy_all(w, &found) == 0)
         xha_work_refuse(w, XHA_REFUSAL_OTHER, "%s could not be %s: %s; nothing of it is left", w->who, doing,
                         why);
@@ -85,7 +86,7 @@ void xha_bring_up_failed(struct xha_work *w, const char *doing)
 }
 
 void xha_bring_up_finish(struct xha_work *w, uint32_t domid, const libxl_domain_config *config,
-                         const char *did)
+                         const char *doing)
 {
     char err[256];
 
@@ -93,7 +94,7 @@ void xha_bring_up_finish(struct xha_work *w, uint32_t domid, const libxl_domain_
     if (xha_sched_apply(w, domid, config, err, sizeof(err)) < 0)
         xha_work_warn(w, "scheduling is not as the policy says: %s", err);
     if (xha_work_told_to_stop()) {
-        xha_bring_up_failed(w, "brought up in the time it has");
+        xha_bring_up_failed(w, doing);
         return;
     }
     xha_lx_forget(&w->lx);
@@ -103,5 +104,5 @@ void xha_bring_up_finish(struct xha_work *w, uint32_t domid, const libxl_domain_
     }
     xha_job_progress(STDOUT_FILENO, "running", 1, 1);
     w->done.domid = (int32_t)domid;
-    xha_work_ok(w, "%s %s, domain id %" PRIu32, w->who, did, domid);
+    xha_work_ok(w, "%s was %s, domain id %" PRIu32, w->who, doing, domid);
 }

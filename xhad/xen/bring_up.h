@@ -12,9 +12,9 @@
  */
 int xha_bring_up_prepare(struct xha_work *w, libxl_domain_config *config);
 
-/* The domain is built and paused: scheduling, then it runs. Answers. */
+/* The domain is built and paused: scheduling, then it runs. Answers. doing: as below. */
 void xha_bring_up_finish(struct xha_work *w, uint32_t domid, const libxl_domain_config *config,
-                         const char *did);
+                         const char *doing);
 
 /*
  * Building failed: clears what remains of it and answers, REFUSED when the listing shows that nothing is

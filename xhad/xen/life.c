@@ -23,9 +23,9 @@ void xha_perform_start(struct xha_work *w)
     } else if (xha_bring_up_prepare(w, &config) == 0) {
         xha_job_progress(STDOUT_FILENO, "building", 0, 1);
         if (libxl_domain_create_new(w->lx.ctx, &config, &domid, NULL, NULL))
-            xha_bring_up_failed(w, "created");
+            xha_bring_up_failed(w, "started");
         else
-            xha_bring_up_finish(w, domid, &config, "was started");
+            xha_bring_up_finish(w, domid, &config, "started");
     }
     libxl_domain_config_dispose(&config);
 }

@@ -24,7 +24,7 @@
 
 #define BEATS_MAX_MS 2000 /* a batch that takes longer: xenstore is ill */
 #define LOOK_GAP_MS  25   /* listings on demand come no closer than this: a burst becomes one */
-#define LIST_CHUNK   256
+#define LIST_CHUNK   1024
 #define NEVER        INT64_MAX
 
 struct observer {

@@ -133,7 +133,7 @@ static void restore(struct xha_work *w, struct source *src)
     libxl_domain_restore_params_dispose(&params);
     if (xha_loader_close(xha_steal_ptr(src->loader), damage, sizeof(damage)) < 0)
         xha_work_warn(w, "%s: %s", src->what, damage);
-    snprintf(text, sizeof(text), "%srestored from %s", rc ? "" : "was ", src->what);
+    snprintf(text, sizeof(text), "restored from %s", src->what);
     if (rc)
         xha_bring_up_failed(w, text);
     else
