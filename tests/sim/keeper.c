@@ -253,7 +253,7 @@ void sim_host_reboot(struct sim *sim, int host, int64_t down_ms)
 
         if (sim->guest[i].host != host)
             continue;
-        r->domid = XHA_DOMID_NONE;
+        r->domid = XHA_DOMID_OLD;
         r->pending = XHA_ACT_NONE;
         r->pending_id = 0;
     }

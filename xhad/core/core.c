@@ -220,8 +220,13 @@ static int unprotect(struct xha_core *core, struct dom *d)
         return XHA_CORE_E_NODOMAIN;
     if (d->pending)
         return XHA_CORE_E_BUSY;
-    d->persist_step = core->step; /* there is nothing to store any more */
-    xha_rest(core, d, XHA_ST_STOPPED, XHA_CAUSE_UNPROTECTED, 0);
+    d->persist_step = core->step;                /* there is nothing to store any more */
+    xha_note(core, d, XHA_CAUSE_UNPROTECTED, 0); /* it stays as it is */
+    xha_unwatch(core, d);
+    xha_slot_give_back(core, d);
+    xha_queue_leave(core, d);
+    d->state = XHA_ST_DEFINED;
+    xha_queue_blocks(core, d);
     xha_store_domid(core, d, XHA_DOMID_NONE);
     xha_forget(core, d);
     for (int i = 0; i < XHA_HOSTS_MAX; i++) /* work that goes through all domains starts over */

@@ -35,8 +35,9 @@ struct xha_uuid {
 #define XHA_NAME_MAX    64 /* bytes of a domain's name, with its NUL */
 #define XHA_HOSTS_MAX   64
 #define XHA_DOMID_NONE  (-1)
-#define XHA_TIERS       256 /* start_order: 0..255 */
-#define XHA_HISTORY_MAX 16  /* recoveries remembered per domain, and so the highest max_restarts */
+#define XHA_DOMID_OLD   (-2) /* in a record given back: its host was booted since */
+#define XHA_TIERS       256  /* start_order: 0..255 */
+#define XHA_HISTORY_MAX 16   /* recoveries remembered per domain, and so the highest max_restarts */
 
 /* ---- policy: what the owner of a domain wants; parsed and defaulted by base/policy.h ----------------------
  */
@@ -356,6 +357,9 @@ enum xha_cause {
     XHA_CAUSE_UNPROTECTED,
     XHA_CAUSE_NO_ROUNDS,        /* observation has stopped */
     XHA_CAUSE_NO_AGENT,         /* runs, but has never beaten */
+    XHA_CAUSE_SAVED,            /* suspended and then gone: saved or migrated by somebody */
+    XHA_CAUSE_ROUNDS_BACK,      /* observation goes on */
+    XHA_CAUSE_HOLD_OVER,        /* hold_max has passed: judged in spite of many late beats */
     XHA_CAUSE_HOST_MAINTENANCE, /* an operator's order to a whole host; detail: enum xha_order_type */
     XHA_CAUSE_N_
 };

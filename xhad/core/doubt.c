@@ -102,7 +102,7 @@ void xha_sure_gone(struct xha_core *core, struct dom *d)
     else if (d->want_run)
         xha_vanish(core, d);
     else
-        xha_rest(core, d, d->term ? XHA_ST_STOPPED : XHA_ST_DEFINED, XHA_CAUSE_LOOKED, 0);
+        xha_rest(core, d, d->term || d->ever_beat ? XHA_ST_STOPPED : XHA_ST_DEFINED, XHA_CAUSE_LOOKED, 0);
 }
 
 void xha_resumed(struct xha_core *core, struct dom *d)
@@ -149,7 +149,10 @@ static void recall_settled(struct xha_core *core, struct dom *d, const struct xh
     case XHA_ST_STOPPED:
     case XHA_ST_FAILED:
     case XHA_ST_ERROR:
+        break;
     case XHA_ST_MAINTENANCE:
+        if (r->domid == XHA_DOMID_OLD && d->want_run && d->policy.autostart)
+            d->purpose = XHA_FOR_START; /* to be started with the host, when maintenance ends */
         break;
     case XHA_ST_QUEUED:
         xha_enqueue(core, d, d->purpose, backoff_left(core, d), XHA_CAUSE_XHAD_RESTART, 0);
@@ -166,7 +169,7 @@ static void recall_settled(struct xha_core *core, struct dom *d, const struct xh
     default:
         if (d->state != XHA_ST_UNSURE)
             d->purpose = XHA_FOR_NOTHING; /* it had been started: what it dies of counts anew */
-        if (r->domid == XHA_DOMID_NONE && d->want_run && d->state != XHA_ST_VANISHED &&
+        if (d->domid == XHA_DOMID_NONE && d->want_run && d->state != XHA_ST_VANISHED &&
             d->state != XHA_ST_UNSURE)
             d->purpose = XHA_FOR_START; /* the host itself was restarted */
         else if (d->state == XHA_ST_RUNNING || d->state == XHA_ST_SUSPECT)
@@ -179,7 +182,9 @@ void xha_recall(struct xha_core *core, struct dom *d, const struct xha_record *r
 {
     xha_store_load(core, d, r);
     d->settled = core->now;
-    if (d->domid != r->domid)
+    if (r->domid == XHA_DOMID_OLD)
+        xha_persist(core, d);
+    else if (d->domid != r->domid)
         xha_store_domid(core, d, r->domid);
     if (r->pending_id) {
         /* The adapter knows how it ended, or will: DONE follows. */

@@ -215,7 +215,7 @@ void xha_round(struct xha_core *core, uint8_t host, const struct xha_round *roun
     h->rounds++;
     h->last_round = core->now;
     if (h->alarmed_rounds)
-        xha_alarm_host(core, host, XHA_SEV_INFO, XHA_CAUSE_HOST_WELL, 0);
+        xha_alarm_host(core, host, XHA_SEV_INFO, XHA_CAUSE_ROUNDS_BACK, 0);
     h->alarmed_rounds = false;
     h->sweeping = true;
     h->sweep_listed = round->began;
@@ -302,7 +302,7 @@ static void weigh(struct xha_core *core, uint8_t host)
         h->mass_expired =
             true; /* xenstore and dom0 have been well all the while: it is the guests after all */
         h->ill = false;
-        xha_alarm_host(core, host, XHA_SEV_CRITICAL, XHA_CAUSE_HOST_WELL, h->n_late);
+        xha_alarm_host(core, host, XHA_SEV_CRITICAL, XHA_CAUSE_HOLD_OVER, h->n_late);
     } else if (!h->ill && (hard || (mass && !h->mass_expired))) {
         h->ill = true;
         h->ill_since = core->now;

@@ -287,9 +287,9 @@ void xha_fsm_audit(void);
 /* life.c */
 typedef void handler(struct xha_core *core, struct dom *d);
 handler xha_adopt, xha_adopt_other, xha_appeared, xha_other_at_rest, xha_died, xha_vanish,
-    xha_vanished_for_good, xha_pause, xha_unpause, xha_cleared, xha_clear_refused, xha_clear_again,
-    xha_unsure, xha_turn, xha_started, xha_start_refused, xha_run_ok, xha_run_refused, xha_run_unknown,
-    xha_asked, xha_ask_refused, xha_stop_late, xha_stop_died, xha_stop_other;
+    xha_vanished_for_good, xha_pause, xha_pause_gone, xha_unpause, xha_cleared, xha_clear_refused,
+    xha_clear_again, xha_unsure, xha_turn, xha_started, xha_start_refused, xha_run_ok, xha_run_refused,
+    xha_run_unknown, xha_asked, xha_ask_refused, xha_stop_late, xha_stop_died, xha_stop_other;
 void xha_fail(struct xha_core *core, struct dom *d, enum xha_failure failure);
 void xha_clear(struct xha_core *core, struct dom *d, enum xha_cause cause, uint32_t detail);
 void xha_done(struct xha_core *core, struct dom *d, const struct xha_event *ev);

@@ -87,6 +87,19 @@ void xha_pause(struct xha_core *core, struct dom *d)
     xha_go(core, d, XHA_ST_PAUSED, XHA_CAUSE_PAUSED, 0);
 }
 
+/* Suspended and then gone is no end without a reason: it lives on in a file, or on another host (rules 1 and
+ * 5).
+ */
+void xha_pause_gone(struct xha_core *core, struct dom *d)
+{
+    if (d->seen_reason != XHA_SHUTDOWN_SUSPEND) {
+        xha_vanish(core, d);
+        return;
+    }
+    d->want_run = false;
+    xha_rest(core, d, XHA_ST_STOPPED, XHA_CAUSE_SAVED, 0);
+}
+
 void xha_unpause(struct xha_core *core, struct dom *d)
 {
     run_or_boot(core, d, XHA_CAUSE_UNPAUSED);

@@ -150,6 +150,11 @@ static const struct {
                               PLAIN },
     [XHA_CAUSE_NO_AGENT] = { "no-agent", "runs, but has never sent a heartbeat: is the agent installed?",
                              PLAIN },
+    [XHA_CAUSE_SAVED] = { "saved", "suspended and gone: saved or migrated by somebody", PLAIN },
+    [XHA_CAUSE_ROUNDS_BACK] = { "rounds-back", "observation of the domains goes on", PLAIN },
+    [XHA_CAUSE_HOLD_OVER] = { "hold-over",
+                              "held for long, and the host answers: judging all the same; late heartbeats: %",
+                              NUMBER },
     [XHA_CAUSE_HOST_MAINTENANCE] = { "host-maintenance", "an operator's word for the whole host: %", ORDER },
 };
 

@@ -66,7 +66,7 @@ static void copy_one(void *user, const struct xha_uuid *uuid, const struct xha_r
     copy->uuid[copy->n] = *uuid;
     copy->record[copy->n] = *record;
     if (copy->new_boot) {
-        copy->record[copy->n].domid = XHA_DOMID_NONE;
+        copy->record[copy->n].domid = XHA_DOMID_OLD;
         copy->record[copy->n].pending = XHA_ACT_NONE;
         copy->record[copy->n].pending_id = 0;
     }
