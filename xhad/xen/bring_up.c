@@ -10,8 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DYING_WAIT_MS                                                                                        \
-    30000 /* for the memory of the instance before: a backend may hold some of it for a while */
+/* For the memory of the instance before: a backend may hold some of it for a while. */
+#define DYING_WAIT_MS 30000
+/* For what we clear ourselves, also when our time is over: xhad kills 5 s after it has told us to stop. */
+#define CLEAR_WAIT_MS 3000
 
 /* Not longer than the job's time allows. */
 static int64_t within(const struct xha_work *w, int64_t wait_ms)
@@ -60,6 +62,8 @@ int xha_bring_up_prepare(struct xha_work *w, libxl_domain_config *config)
 /* Whatever has the UUID is ours: it was not there when we began. */
 static int destroy_all(struct xha_work *w, struct xha_lx_found *found_r)
 {
+    int64_t wait_ms;
+
     for (int i = 0; i < 4; i++) {
         if (xha_lx_find(&w->lx, &w->job.uuid, found_r) < 0)
             return -1;
@@ -67,7 +71,8 @@ static int destroy_all(struct xha_work *w, struct xha_lx_found *found_r)
             break;
         libxl_domain_destroy(w->lx.ctx, (uint32_t)found_r->domid, NULL);
     }
-    return xha_lx_wait_gone(&w->lx, &w->job.uuid, within(w, DYING_WAIT_MS), found_r);
+    wait_ms = within(w, DYING_WAIT_MS);
+    return xha_lx_wait_gone(&w->lx, &w->job.uuid, wait_ms > CLEAR_WAIT_MS ? wait_ms : CLEAR_WAIT_MS, found_r);
 }
 
 void xha_bring_up_failed(struct xha_work *w, const char *doing)

@@ -174,13 +174,14 @@ int xha_lx_wait_gone(struct xha_lx *lx, const struct xha_uuid *uuid, int64_t wai
 {
     const struct timespec pause = { .tv_nsec = POLL_MS * 1000000L };
     int64_t until = xha_now_ms() + wait_ms;
+    bool cleaning_up = xha_work_told_to_stop(); /* then the time given is meant for that */
 
     for (;;) {
         if (xha_lx_find(lx, uuid, found_r) < 0)
             return -1;
         if (found_r->alive + found_r->dying == 0)
             return 0;
-        if (xha_now_ms() >= until || xha_work_told_to_stop())
+        if (xha_now_ms() >= until || (!cleaning_up && xha_work_told_to_stop()))
             return 1;
         nanosleep(&pause, NULL);
     }
