@@ -198,6 +198,7 @@ static void pending_resolve(struct sim *sim, int guest)
     ev.u.done.id = st->record.pending_id;
     ev.u.done.result = XHA_UNKNOWN;
     ev.u.done.domid = XHA_DOMID_NONE;
+    sim->guest[guest].unknown_ms = sim->now_ms;
     sim_step(sim, &ev);
 }
 

@@ -108,6 +108,7 @@ static void somebody_creates(struct sim *sim, int guest, int host)
     sim->inst[n].touched_ms = sim->now_ms;
     sim->guest[guest].wish = SIM_WISH_NONE; /* somebody wants otherwise now */
     sim_inst_unpause(sim, n);
+    sim->guest[guest].no_claim = sim->guest[guest].order_open; /* who wins is not for the rules to say */
 }
 
 static bool play_somebody(struct sim *sim, const struct sim_line *line)

@@ -82,6 +82,7 @@ static void happen(struct sim *sim, struct sim_future *f)
             sim->guest[f->a].wish = SIM_WISH_NONE; /* somebody wants otherwise now */
             i = sim_inst_create(sim, f->a, f->b, false);
             sim_inst_unpause(sim, i);
+            sim->guest[f->a].no_claim = sim->guest[f->a].order_open;
         }
         break;
     case SIM_F_HOST:

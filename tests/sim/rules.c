@@ -38,6 +38,8 @@ void sim_rules_died(struct sim *sim, const struct sim_inst *inst, enum sim_death
     struct sim_guest *g = &sim->guest[inst->guest];
     struct xha_view v;
 
+    if (inst->building && how == SIM_DEATH_DESTROYED)
+        g->wish = SIM_WISH_NONE;
     if (inst->building)
         return; /* it never lived */
     g->stray = sim->core && !inst->ours && !xha_core_find(sim->core, &g->uuid, &v) && v.domid != inst->domid;
@@ -67,7 +69,7 @@ void sim_rules_order(struct sim *sim, int guest, enum xha_order_type type, int r
     }
     g->unclear = false;
     if (type != XHA_DO_MAINTENANCE_ON && type != XHA_DO_MAINTENANCE_OFF)
-        g->no_claim = false;
+        g->no_claim = g->maintenance = false; /* in maintenance no other order is taken */
     for (unsigned i = 0; i < sim->n_jobs; i++)
         if (sim->job[i].used && sim->job[i].guest == guest && sim->job[i].queued_ms < sim->now_ms)
             g->order_waits = true;
@@ -90,6 +92,7 @@ void sim_rules_order(struct sim *sim, int guest, enum xha_order_type type, int r
         g->wish = SIM_WISH_NONE;
         g->no_claim = true;
         g->order_open = type == XHA_DO_MAINTENANCE_OFF && g->held_open;
+        g->held_open = type == XHA_DO_MAINTENANCE_ON && was_open;
         break;
     default:
         g->order_open = true;
@@ -338,8 +341,14 @@ static void rule_verdict(struct sim *sim, const struct xha_action *act, int gues
         g->death = SIM_DEATH_CLEARED; /* it was found ill before xhad could know of its end */
     if (!inst || !sim_inst_alive(inst) || inst->guest != guest)
         return;
+    if (kind == XHA_FAIL_START && g->unknown_ms >= inst->created_ms) {
+        inst->verdict_ms = sim->now_ms; /* what a lost start left looks the same */
+        return;
+    }
     sim_inst_before(sim, i);
-    if (inst->well_ms >= 0 && sim->now_ms - inst->well_ms > WELL_LONG_MS)
+    if (inst->paused && told(sim, act->host, inst->touched_ms))
+        sim_fail(sim, "paused is left alone: %s is found ill (%s)", g->name, xha_failure_name(kind));
+    else if (inst->well_ms >= 0 && sim->now_ms - inst->well_ms > WELL_LONG_MS)
         sim_fail(sim, "rule 6: %s is well since %lld ms, and is found ill (%s)", g->name,
                  (long long)(sim->now_ms - inst->well_ms), xha_failure_name(kind));
     else if (kind != XHA_FAIL_START &&
@@ -352,6 +361,11 @@ static void rule_verdict(struct sim *sim, const struct xha_action *act, int gues
              sim->now_ms - inst->beat_ms_seen < g->policy.heartbeat_timeout.ms)
         sim_fail(sim, "%s is found ill after %lld ms without a beat, its policy says %lld", g->name,
                  (long long)(sim->now_ms - inst->beat_ms_seen), (long long)g->policy.heartbeat_timeout.ms);
+    else if (g->policy.heartbeat == XHA_BEAT_AGENT && !inst->booted && inst->unpaused_ms >= 0 &&
+             g->policy_ms < inst->unpaused_ms && sim->now_ms - inst->unpaused_ms < g->policy.boot_grace.ms)
+        sim_fail(sim, "%s boots for %lld ms and is found ill (%s), its boot_grace is %lld", g->name,
+                 (long long)(sim->now_ms - inst->unpaused_ms), xha_failure_name(kind),
+                 (long long)g->policy.boot_grace.ms);
     inst->verdict_ms = sim->now_ms;
 }
 
@@ -405,7 +419,7 @@ static void rule_note(struct sim *sim, const struct xha_action *act, int guest)
         g->way_ms = sim->now_ms;
     switch (act->u.note.to) {
     case XHA_ST_MAINTENANCE:
-        g->held_open = g->order_open;
+        g->held_open |= g->order_open;
         g->order_open = false;
         break;
     case XHA_ST_RUNNING:
@@ -537,8 +551,14 @@ static void end_judge(struct sim *sim, int guest)
         return;
     }
     xha_core_host(sim->core, v.host, &host);
+    if (!g->unclear && g->maintenance && v.state != XHA_ST_MAINTENANCE)
+        sim_fail(sim, "an acknowledged order is lost: %s is in maintenance, and believed %s", g->name,
+                 xha_state_name(v.state));
     if (g->unclear || g->dup_seen || g->maintenance || host.maintenance)
         return;
+    if (g->wish == SIM_WISH_STOP && inst && sim_inst_alive(inst))
+        sim_fail(sim, "an acknowledged order is lost: %s was to stop, and runs as domid %d", g->name,
+                 inst->domid);
     if (v.state == XHA_ST_RUNNING && !v.checkpointing &&
         (!inst || !sim_inst_alive(inst) || inst->domid != v.domid))
         sim_fail(sim, "belief and truth: %s is believed to run as domid %d, and does not", g->name, v.domid);

@@ -17,6 +17,7 @@ struct making {
     struct sim_script *script;
     unsigned weight[SIM_VERB_N_];
     unsigned total;
+    unsigned order_then_death; /* per cent: xhad dies soon after it took an order */
 };
 
 static int64_t pick(struct making *m, int64_t low, int64_t high)
@@ -310,6 +311,7 @@ void swarm_make(uint64_t seed, unsigned hosts, struct sim_script *script_r)
         abort();
     guests_make(&m);
     taste_make(&m);
+    m.order_then_death = chance(&m, 30) ? 30 : 0;
     n = (unsigned)pick(&m, 1, chance(&m, 50) ? 15 : 80);
     gap = pick(&m, 1, 10) * 1000;
     if (chance(&m, 30))
@@ -322,6 +324,14 @@ void swarm_make(uint64_t seed, unsigned hosts, struct sim_script *script_r)
         line.at_ms = at;
         line_fill(&m, &line);
         sim_script_add(script_r, &line);
+        if (line.verb >= SIM_OP_START && line.verb <= SIM_OP_UNPROTECT && chance(&m, m.order_then_death)) {
+            line.verb = chance(&m, 50) ? SIM_XHAD_RESTARTS : SIM_XHAD_DIES_AFTER;
+            line.number = pick(&m, 0, 6);
+            line.at_ms += pick(&m, 0, 1500);
+            line.lineno += 1000;
+            sim_script_add(script_r, &line);
+        }
     }
-    script_r->end_ms = at + 1000;
+    sim_script_sort(script_r);
+    script_r->end_ms = at + 2000;
 }

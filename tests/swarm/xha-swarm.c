@@ -1,8 +1,8 @@
 /*
  * xha-swarm - plays random worlds against the core and judges every step.
  *
- *     xha-swarm [--seeds FROM-TO] [--jobs N] [--seconds N] [--hosts N] [--cover] [--keep DIR] [--quiet]
- *     xha-swarm --seed N [-v] [--script]
+ *     xha-swarm [--seeds FROM-TO] [--jobs N] [--seconds N] [--hosts N] [--cover] [--keep DIR] [--first]
+ * [--quiet] xha-swarm --seed N [-v] [--script]
  *
  * Prints TAP: one case for all seeds. A failing seed is printed with its reason and the shrunk story; --keep
  * writes it to DIR/seed-N.sim. --seconds ends the run early, in the middle of the seeds. --seed N plays one
@@ -27,7 +27,7 @@
 struct options {
     uint64_t from, to, seed;
     unsigned jobs, hosts, seconds;
-    bool one, verbose, script, cover, quiet;
+    bool one, verbose, script, cover, quiet, first;
     const char *keep;
 };
 
@@ -47,11 +47,22 @@ static double seconds_now(void)
     return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
-static void part_play(const struct options *o, unsigned part, struct report *rep)
+/* Is there a failing seed already, and is one enough? */
+static bool enough(const struct options *o, const struct report *reps)
 {
+    for (unsigned j = 0; o->first && j < o->jobs; j++)
+        if (reps[j].failed)
+            return true;
+    return false;
+}
+
+static void part_play(const struct options *o, unsigned part, struct report *reps)
+{
+    struct report *rep = &reps[part];
     double end = o->seconds ? seconds_now() + o->seconds : 1e300;
 
-    for (uint64_t seed = o->from + part; seed <= o->to && seconds_now() < end; seed += o->jobs) {
+    for (uint64_t seed = o->from + part; seed <= o->to && seconds_now() < end && !enough(o, reps);
+         seed += o->jobs) {
         struct sim_script script;
         char why[512];
 
@@ -139,7 +150,7 @@ static int swarm_play(const struct options *o)
     for (unsigned j = 0; j < o->jobs; j++) {
         pid[j] = fork();
         if (pid[j] == 0) {
-            part_play(o, j, &rep[j]);
+            part_play(o, j, rep);
             _exit(0);
         }
     }
@@ -198,11 +209,17 @@ static int usage(void)
 int main(int argc, char **argv)
 {
     static const struct option longs[] = {
-        { "seeds", required_argument, NULL, 's' }, { "seed", required_argument, NULL, 'S' },
-        { "jobs", required_argument, NULL, 'j' },  { "seconds", required_argument, NULL, 't' },
-        { "hosts", required_argument, NULL, 'h' }, { "cover", no_argument, NULL, 'c' },
-        { "keep", required_argument, NULL, 'k' },  { "script", no_argument, NULL, 'p' },
-        { "quiet", no_argument, NULL, 'q' },       { NULL, 0, NULL, 0 },
+        { "seeds", required_argument, NULL, 's' },
+        { "seed", required_argument, NULL, 'S' },
+        { "jobs", required_argument, NULL, 'j' },
+        { "seconds", required_argument, NULL, 't' },
+        { "hosts", required_argument, NULL, 'h' },
+        { "cover", no_argument, NULL, 'c' },
+        { "keep", required_argument, NULL, 'k' },
+        { "script", no_argument, NULL, 'p' },
+        { "quiet", no_argument, NULL, 'q' },
+        { "first", no_argument, NULL, 'f' },
+        { NULL, 0, NULL, 0 },
     };
     struct options o = { .from = 1, .to = 1000, .jobs = 2, .hosts = 1 };
     int opt;
@@ -237,6 +254,9 @@ int main(int argc, char **argv)
             break;
         case 'q':
             o.quiet = true;
+            break;
+        case 'f':
+            o.first = true;
             break;
         case 'v':
             o.verbose = true;

@@ -186,6 +186,10 @@ void xha_recall(struct xha_core *core, struct dom *d, const struct xha_record *r
         xha_persist(core, d);
     else if (d->domid != r->domid)
         xha_store_domid(core, d, r->domid);
+    if (d->domid != XHA_DOMID_NONE) { /* it was there before: to see it is no news */
+        d->seen_active = true;
+        d->listed.ms = 0;
+    }
     if (r->pending_id) {
         /* The adapter knows how it ended, or will: DONE follows. */
         d->pending = r->pending;

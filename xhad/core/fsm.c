@@ -25,7 +25,7 @@ static void never(struct xha_core *core, struct dom *d)
 static handler *const matrix[XHA_ST_N_][SIG_N_] = {
 /* What was seen:      ALIVE        BEAT            PAUSED          SUSPENDED       DIED           GONE        REPLACED          ends of deeds: OK  REFUSED            UNKNOWN         TIMER                   LATE     PROBED       TURN */
 [XHA_ST_DEFINED]     = { H(appeared), _,              _,              _,              _,             _,          H(other_at_rest), X,           X,                 X,              X,                      _,       _,           X },
-[XHA_ST_QUEUED]      = { H(appeared), H(beat_failed), _,              _,              _,             _,          H(adopt_other),   X,           X,                 X,              H(waited),              _,       _,           H(turn) },
+[XHA_ST_QUEUED]      = { H(appeared), H(beat_failed), H(appeared_paused), H(appeared_paused), _,             _,          H(adopt_other),   X,           X,                 X,              H(waited),              _,       _,           H(turn) },
 [XHA_ST_CLEARING]    = { _,           _,              _,              _,              _,             H(cleared), H(stop_other),    H(cleared),  H(clear_refused),  H(unsure),      H(clear_again),         _,       _,           X },
 [XHA_ST_STARTING]    = { X,           X,              X,              X,              X,             X,          X,                H(started),  H(start_refused),  H(unsure),      X,                      _,       _,           X },
 [XHA_ST_BOOTING]     = { _,           H(beat_first),  H(pause),       H(pause),       H(died),       H(vanish),  H(adopt_other),   H(run_ok),   H(run_refused),    H(run_unknown), H(boot_late),           _,       _,           X },

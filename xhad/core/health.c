@@ -176,6 +176,7 @@ void xha_sight(struct xha_core *core, struct dom *d, const struct xha_seen *seen
         return;
     }
     xha_store_seen(core, d);
+    d->news = d->listed.ms < 0;
     d->listed = seen->listed;
     d->was_active = d->seen_active;
     d->seen_active = !seen->paused && !seen->shut;

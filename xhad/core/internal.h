@@ -102,7 +102,8 @@ struct dom {
     uint32_t clear_tries;
 
     /* as last seen */
-    struct xha_time listed; /* the listing that it was last seen in */
+    struct xha_time listed; /* the listing that it was last seen in; -1: this domid has never been seen */
+    bool news;              /* that was its first sighting, and it is none of ours */
     bool seen_active;       /* ... and neither paused, shut nor dying there */
     bool was_active;        /* in the sighting before that */
     bool seen_paused;
@@ -286,8 +287,8 @@ void xha_fsm_audit(void);
 
 /* life.c */
 typedef void handler(struct xha_core *core, struct dom *d);
-handler xha_adopt, xha_adopt_other, xha_appeared, xha_other_at_rest, xha_died, xha_vanish,
-    xha_vanished_for_good, xha_pause, xha_pause_gone, xha_unpause, xha_cleared, xha_clear_refused,
+handler xha_adopt, xha_adopt_other, xha_appeared, xha_appeared_paused, xha_other_at_rest, xha_died,
+    xha_vanish, xha_vanished_for_good, xha_pause, xha_pause_gone, xha_unpause, xha_cleared, xha_clear_refused,
     xha_clear_again, xha_unsure, xha_turn, xha_started, xha_start_refused, xha_run_ok, xha_run_refused,
     xha_run_unknown, xha_asked, xha_ask_refused, xha_stop_late, xha_stop_died, xha_stop_other;
 void xha_fail(struct xha_core *core, struct dom *d, enum xha_failure failure);

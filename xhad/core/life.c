@@ -75,6 +75,13 @@ void xha_appeared(struct xha_core *core, struct dom *d)
         xha_adopt(core, d);
 }
 
+/* Waiting to be started, and somebody has one there that he holds: his is left alone. */
+void xha_appeared_paused(struct xha_core *core, struct dom *d)
+{
+    if (d->news)
+        xha_pause(core, d);
+}
+
 void xha_other_at_rest(struct xha_core *core, struct dom *d)
 {
     xha_adopt_other(core, d);
@@ -354,6 +361,7 @@ void xha_started(struct xha_core *core, struct dom *d)
     d->start_ms = d->start_ms ? (3 * d->start_ms + took_ms) / 4 : took_ms;
     xha_slot_give_back(core, d);
     xha_store_domid(core, d, d->done_domid);
+    d->listed.ms = 0;
     d->fresh = true;
     run_or_boot(core, d, XHA_CAUSE_WORKER_OK);
 }
