@@ -30,5 +30,5 @@ alarmed '^host-ill critical' "all beats late at once"
 is "$(begun destroy g2)" 0 "judgement is held"
 comes_back g2 2
 comes_back g3 2
-alarmed '^host-well critical' "after hold_max they are judged after all"
+alarmed '^hold-over critical' "after hold_max they are judged after all"
 finish
