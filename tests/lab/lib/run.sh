@@ -69,7 +69,7 @@ story_run() { # FILE XEN TREE
     rm -rf "$dir"
     mkdir -p "$dir"
     say "== $name: $(story_header "$file" tells)"
-    LAB_TOOLS=$LAB_TOOLS LAB_XEN=$xen bash -euo pipefail "$file" 9>&- 2>&1 | tee "$dir/story.txt" || status=1
+    LAB_IN_STORY=yes LAB_TOOLS=$LAB_TOOLS LAB_XEN=$xen bash -euo pipefail "$file" 9>&- 2>&1 | tee "$dir/story.txt" || status=1
     if [ $status -ne 0 ]; then
         story_evidence "$name" "$dir"
         say "== $name FAILED: consoles, logs and the story are in $dir"
