@@ -24,6 +24,17 @@ for story in "$dir"/*.sim; do
     ok $status "$name"
 done
 
+# A story begins by saying what it tells, judges its end, and no .expect has lost its story.
+bad=
+for story in "$dir"/*; do
+    case $story in
+    *.sim) head -n 1 "$story" | grep -q '^# .' && grep -q '^expect ' "$story" || bad="$bad ${story##*/}" ;;
+    *.expect) [ -f "${story%.expect}.sim" ] || bad="$bad ${story##*/}" ;;
+    *) bad="$bad ${story##*/}" ;;
+    esac
+done
+is "$bad" "" "each story says what it tells, and judges its end"
+
 # A script that is wrong is refused with its file and line.
 wrong() { # NAME TEXT WANTED
     printf '%s\n' "$2" >"$work/wrong.sim"

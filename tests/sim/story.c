@@ -36,7 +36,7 @@ static const char *where(const struct sim *sim, uint8_t host, char *buf, size_t 
 
 void sim_say_action(struct sim *sim, const struct xha_action *act, int guest)
 {
-    char why[160], on[24], span[24];
+    char why[160], on[24], span[24], from[32] = "";
     const char *who = guest_name(sim, guest);
 
     if (!sim->story)
@@ -65,8 +65,11 @@ void sim_say_action(struct sim *sim, const struct xha_action *act, int guest)
         break;
     case XHA_ACT_START:
     case XHA_ACT_RESTORE:
-        sim_say(sim, who, "  %s #%u%s, term %llu, within %s", xha_action_name(act->type), sim->deeds, on,
-                (unsigned long long)act->term, sim_span_text(act->u.deed.deadline.ms, span, sizeof(span)));
+        if (act->u.deed.checkpoint)
+            snprintf(from, sizeof(from), " from %llu", (unsigned long long)act->u.deed.checkpoint);
+        sim_say(sim, who, "  %s #%u%s%s, term %llu, within %s", xha_action_name(act->type), sim->deeds, from,
+                on, (unsigned long long)act->term,
+                sim_span_text(act->u.deed.deadline.ms, span, sizeof(span)));
         break;
     default:
         sim_say(sim, who, "  %s #%u%s, domid %d", xha_action_name(act->type), sim->deeds, on,

@@ -110,12 +110,21 @@ void xha_resumed(struct xha_core *core, struct dom *d)
     xha_doubt(core, d, XHA_ACT_RESUME, XHA_CAUSE_WORKER_OK);
 }
 
+static void resume_again(struct xha_core *core, struct dom *d, enum xha_cause cause, uint32_t detail)
+{
+    xha_alarm(core, d, XHA_SEV_CRITICAL, cause, detail);
+    xha_doubt(core, d, XHA_ACT_RESUME, cause);
+    d->settled = after(core->now, (struct xha_span){ LOOK_AGAIN_MS }); /* a pause between tries */
+}
+
 void xha_resume_failed(struct xha_core *core, struct dom *d)
 {
-    xha_alarm(core, d, XHA_SEV_CRITICAL, XHA_CAUSE_WORKER_REFUSED,
-              XHA_ACT_RESUME | (uint32_t)d->refusal << 8);
-    xha_doubt(core, d, XHA_ACT_RESUME, XHA_CAUSE_WORKER_REFUSED);
-    d->settled = after(core->now, (struct xha_span){ LOOK_AGAIN_MS }); /* a pause between tries */
+    resume_again(core, d, XHA_CAUSE_WORKER_REFUSED, XHA_ACT_RESUME | (uint32_t)d->refusal << 8);
+}
+
+void xha_resume_unknown(struct xha_core *core, struct dom *d)
+{
+    resume_again(core, d, XHA_CAUSE_WORKER_UNKNOWN, XHA_ACT_RESUME);
 }
 
 /* ---- after a restart of xhad

@@ -302,7 +302,7 @@ void xha_rest(struct xha_core *core, struct dom *d, enum xha_state state, enum x
 
 /* doubt.c: UNSURE, and the recall after a restart of xhad */
 handler xha_look_again, xha_sure_alive, xha_sure_paused, xha_sure_died, xha_sure_gone, xha_resumed,
-    xha_resume_failed;
+    xha_resume_failed, xha_resume_unknown;
 void xha_doubt(struct xha_core *core, struct dom *d, enum xha_action_type lost, enum xha_cause cause);
 void xha_recall(struct xha_core *core, struct dom *d, const struct xha_record *record);
 

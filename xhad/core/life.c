@@ -298,6 +298,7 @@ void xha_cleared(struct xha_core *core, struct dom *d)
 void xha_clear_refused(struct xha_core *core, struct dom *d)
 {
     xha_slot_give_back(core, d);
+    xha_persist(core, d);
     xha_alarm(core, d, XHA_SEV_CRITICAL, XHA_CAUSE_WORKER_REFUSED,
               XHA_ACT_DESTROY | (uint32_t)d->refusal << 8);
     d->clear_tries += d->clear_tries < 10;

@@ -130,7 +130,7 @@ static const struct {
     [XHA_CAUSE_UNPAUSED] = { "unpaused", "runs again after a pause", PLAIN },
     [XHA_CAUSE_WORKER_OK] = { "worker-ok", "% is done", ACTION },
     [XHA_CAUSE_WORKER_REFUSED] = { "worker-refused", "%", REFUSAL },
-    [XHA_CAUSE_WORKER_UNKNOWN] = { "worker-unknown", "% ended, and nobody knows how: looking", ACTION },
+    [XHA_CAUSE_WORKER_UNKNOWN] = { "worker-unknown", "% ended, and nobody knows how", ACTION },
     [XHA_CAUSE_WORKER_SLOW] = { "worker-slow", "% is long overdue and cannot be ended", ACTION },
     [XHA_CAUSE_LIMIT] = { "limit", "restart limit reached, given up; last failure: %", FAILURE },
     [XHA_CAUSE_REPLACED] = { "replaced", "runs under a new domid: restarted by somebody else", PLAIN },
