@@ -195,6 +195,7 @@ static int new_policy(struct xha_core *core, struct dom *d, const struct xha_pol
 static int protect(struct xha_core *core, const struct xha_event *ev)
 {
     struct dom *d = xha_store_find(core, &ev->uuid);
+    bool start;
     int rc;
 
     if (d)
@@ -202,11 +203,13 @@ static int protect(struct xha_core *core, const struct xha_event *ev)
     rc = new_domain(core, ev, ev->host, &d);
     if (rc)
         return rc;
+    start = d->policy.autostart && d->policy.protection != XHA_PROT_MONITOR;
     if (core->host[ev->host].maintenance) {
         xha_rest(core, d, XHA_ST_MAINTENANCE, XHA_CAUSE_PROTECTED, 0);
+        d->purpose = start ? XHA_FOR_START : XHA_FOR_NOTHING; /* when maintenance ends */
         return XHA_CORE_OK;
     }
-    if (d->policy.autostart && d->policy.protection != XHA_PROT_MONITOR) {
+    if (start) {
         d->purpose = XHA_FOR_START;
         d->want_run = true;
     }
