@@ -59,6 +59,7 @@ for ((i = 2; i <= 200; i++)); do
     policy "g$i" 'heartbeat_timeout = 5;'
 done
 quietly ha reload
+# shellcheck disable=SC2317 # eventually calls it
 all_run() { [ "$(ha list --json | grep -c '"state": "running"')" -eq 200 ]; }
 eventually 60 all_run || exit 1
 bench 200_domains
