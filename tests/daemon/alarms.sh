@@ -50,4 +50,4 @@ is "$(alarms '^failure .* g1 ')" 3 "of six alarms of one kind three go out in a 
 is "$(ha log --json -n 1000 g1 | grep -c '"kind":"alarm"')" 6 "... and all six are in the history"
 answers
 ok $? "a hook that does not end holds nothing up"
-finish
+the_end

@@ -40,4 +40,4 @@ ok $? "the guest is resumed"
 wait_state g1 running
 is "$(begun start g1)" 2 "... and not started"
 is "$(sim list | awk '$2 == "g1" { print $4 }')" running "it runs"
-finish
+the_end

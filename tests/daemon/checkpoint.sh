@@ -45,4 +45,4 @@ cfg d1 "disk = ['/dev/vg/d1,raw,xvda,w']"
 protect d1 'protection = "checkpoint";' 'checkpoint: { interval = 0; };'
 has "$(ha checkpoint d1 2>&1)" 'writable disk' "with a writable disk it is refused, with the reason"
 is "$(state d1)" running "... and runs on"
-finish
+the_end

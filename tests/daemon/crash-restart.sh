@@ -27,4 +27,4 @@ why=$(ha why g1)
 has "$why" 'watchdog' "why names the watchdog"
 has "$why" 'crash' "why remembers the crash"
 has "$(ha list)" 'running' "the table shows it"
-finish
+the_end

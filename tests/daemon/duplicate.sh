@@ -15,4 +15,4 @@ sim destroy g1
 ha start g1 >/dev/null
 is $? 0 "then an operator's start is taken"
 is "$(state g1)/$(begun start g1)" running/1 "it takes the one that runs"
-finish
+the_end

@@ -29,4 +29,4 @@ prlimit --pid "$xhad_pid" --fsize=unlimited:unlimited
 comes_back g1 2
 is "$(copies g1)" 1 "with room again it goes on by itself"
 is "$(ha status --json | grep -c '"journal_ok": true')" 1 "and says that it is well"
-finish
+the_end

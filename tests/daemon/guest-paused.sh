@@ -18,4 +18,4 @@ wait_state g1 running
 holds 1.5 quiet
 ok $? "and nothing is held against it afterwards"
 is "$(alarms g1)" 0 "nobody is alarmed"
-finish
+the_end

@@ -24,4 +24,4 @@ is "$(copies must)" 1 "one that is meant to run is there again, once"
 
 ha start off >/dev/null
 is "$(state off)" running "an operator may start it again"
-finish
+the_end

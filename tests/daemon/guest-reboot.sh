@@ -25,4 +25,4 @@ wait_state g1 vanished
 cp "$T/kept"/* "$T/sim/domains/" && echo . >>"$T/sim/released"
 wait_state g1 running
 is "$(begun start g1)" 2 "gone for a moment only: waited for, not started"
-finish
+the_end

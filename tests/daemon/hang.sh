@@ -27,4 +27,4 @@ sim beat tame
 wait_state tame running
 alarmed '^beat-back info tame' "it is well again by itself"
 is "$(copies hung)" 1 "there is one of the hung one"
-finish
+the_end

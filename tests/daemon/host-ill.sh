@@ -31,4 +31,4 @@ is "$(begun destroy g2)" 0 "judgement is held"
 comes_back g2 2
 comes_back g3 2
 alarmed '^hold-over critical' "after hold_max they are judged after all"
-finish
+the_end

@@ -48,4 +48,4 @@ is "$(state g1)" running "the guest has not noticed"
 [ "$(stat -c %a "$sock")" = 600 ]
 ok $? "the socket is its owner's alone"
 is "$(grep -c 'level=error' "$T/log")" 0 "none of it is an error of xhad"
-finish
+the_end

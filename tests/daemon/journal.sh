@@ -47,4 +47,4 @@ mv "$T/state/journal" "$T/away"
 start_xhad
 wait_state g2 running
 is "$(domid g2)" "$(echo "$before" | awk '$2 == "g2" { print $1 }')" "moved away: what runs is adopted"
-finish
+the_end

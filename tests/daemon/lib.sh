@@ -1,6 +1,6 @@
 # lib.sh: the words of the daemon's stories. A story is a script that begins with
 #     . "${XHA_SRC:?}/tests/daemon/lib.sh"
-# and ends with `finish`. It runs the built xhad and xl-ha over the real control socket, against a simulated
+# and ends with `the_end`. It runs the built xhad and xl-ha over the real control socket, against a simulated
 # hypervisor (sim/sim.h) in a directory of its own; so stories run side by side. Whatever happens, all that it
 # started is gone afterwards; when it failed, xhad's log is shown.
 # shellcheck shell=bash
@@ -99,6 +99,16 @@ xhad_ended() {
     # shellcheck disable=SC2034 # for the stories
     xhad_status=$?
     xhad_pid=
+}
+
+# The last word of a story: xhad, told to end, ends well, without a complaint of a sanitizer (valgrind's is the status).
+the_end() {
+    if [ -n "$xhad_pid" ]; then
+        kill_xhad TERM
+        is "$xhad_status" 0 "xhad ends well"
+    fi
+    is "$(grep -c 'AddressSanitizer\|LeakSanitizer\|runtime error:\|Assertion' "$T/log")" 0 "nothing is wrong with its memory"
+    finish
 }
 
 # ask REQUEST [PATH]: one request over the socket, and the member of the answer at PATH

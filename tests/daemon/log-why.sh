@@ -40,4 +40,4 @@ is $? 3 "log -f ends when xhad does"
 wait "$one"
 start_xhad
 has "$(ha why g1)" 'kernel crashed' "a new xhad still knows why"
-finish
+the_end

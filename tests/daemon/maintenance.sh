@@ -40,4 +40,4 @@ ok $? "its crash is nobody's business"
 kill_xhad KILL
 start_xhad
 is "$(state g1)/$(domid g1)" "/$id" "forgotten for good, and still there"
-finish
+the_end

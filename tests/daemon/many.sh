@@ -26,5 +26,6 @@ sim crash vm17
 sim destroy vm18
 comes_back vm17 2
 wait_state vm18 stopped
-is "$(alarms .)" 1 "one alarm, for the one crash"
-finish
+alarmed '^failure .* vm17 .*crash' "the crash"
+is "$(alarms " vm")" 1 "... and none of any other domain"
+the_end

@@ -22,4 +22,4 @@ is "$(grep -c ' work \(destroy\|start\|shutdown\|resume\|sched\|checkpoint\) ' "
 is "$(copies g1)$(copies g2)" 11 "both are there as they were"
 sim beat g2
 wait_state g2 running
-finish
+the_end

@@ -16,6 +16,6 @@ knob observer
 wait_state g1 running
 sim crash g1
 comes_back g1 2
-alarmed '^rounds-back info' "that all is well again"
+alarmed '^rounds-back info' "it is seen again"
 is "$(begun destroy g1)" 1 "nothing else was done"
-finish
+the_end

@@ -33,4 +33,4 @@ sim crash g1
 comes_back g1 3
 answers
 ok $? "xhad goes on"
-finish
+the_end

@@ -55,4 +55,4 @@ is $? 0 "a running domain by its name"
 sim crash g2
 comes_back g2 1
 is "$(copies g2)" 1 "... can be started again from what Xen knew of it"
-finish
+the_end

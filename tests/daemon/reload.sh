@@ -46,4 +46,4 @@ eventually $patience entry_is_there
 ok $? "SIGHUP: a new policy is taken"
 wait_state g2 running
 is "$(begun start g1)$(begun destroy g1)" 10 "the guest has noticed nothing of all that"
-finish
+the_end

@@ -24,4 +24,4 @@ is "$(state g1)" failed "it is still given up after xhad was killed"
 ha start g1 >/dev/null
 is $? 0 "an operator's start is taken"
 wait_state g1 running
-finish
+the_end

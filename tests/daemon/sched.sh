@@ -27,4 +27,4 @@ knob work-sched.once 'refuse unsupported'
 ha sched g1 -c 30 >/dev/null 2>&1
 is $? 1 "one that the hypervisor refuses is told"
 is "$(state g1)" running "... and does not hurt the guest"
-finish
+the_end

@@ -13,4 +13,4 @@ is "$(state g1)" running "others are served"
 wait $! $slow
 has "$(cat "$T/slow")" '"code":"too-slow"' "dropped, and told why"
 has "$(cat "$T/patient")" '"ok":true' "one that only waits with its request is not dropped"
-finish
+the_end

@@ -25,4 +25,4 @@ alarmed '^not-ready warning slug' "slug does not get ready"
 ok $? "web waits for app, and for slug until its ready_cap is over"
 is "$(begun start idle)" 0 "without autostart it is left as it is"
 is "$(state idle)" defined "... and known"
-finish
+the_end

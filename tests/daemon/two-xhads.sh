@@ -32,4 +32,4 @@ run --no-such-option
 is $code 2 "an unknown option"
 run surplus
 is $code 2 "a surplus argument"
-finish
+the_end

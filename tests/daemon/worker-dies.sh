@@ -33,4 +33,4 @@ sim crash g2
 wait_state g2 queued
 has "$(ha why g2)" 'no-memory' "refused for want of memory: why says so"
 has "$(ha why g2)" 'next: the next attempt (recovery) in' "... and when it is tried again"
-finish
+the_end

@@ -33,4 +33,4 @@ comes_back g1 4
 logged 'adopted worker is late'
 ok $? "one of an earlier xhad is ended, too"
 is "$(copies g1)" 1 "there is one of it"
-finish
+the_end

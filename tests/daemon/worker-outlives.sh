@@ -31,4 +31,4 @@ is "$(begun destroy g1)" 1 "its answer was found: destroyed once"
 is "$(copies g1)" 1 "there is one of it"
 eventually $patience sh -c "[ -z \"\$(ls $T/run/jobs | grep -v lock)\" ]"
 ok $? "no job is left lying"
-finish
+the_end

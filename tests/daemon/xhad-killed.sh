@@ -31,4 +31,4 @@ start_xhad
 comes_back g1 2
 is "$(domid g2)" 2 "the other one was left alone"
 is "$(copies g1)" 1 "there is one g1"
-finish
+the_end
