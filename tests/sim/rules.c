@@ -92,7 +92,7 @@ void sim_rules_order(struct sim *sim, int guest, enum xha_order_type type, int r
         g->wish = SIM_WISH_NONE;
         g->no_claim = true;
         g->order_open = type == XHA_DO_MAINTENANCE_OFF && g->held_open;
-        g->held_open = type == XHA_DO_MAINTENANCE_ON && was_open;
+        g->held_open = type == XHA_DO_MAINTENANCE_ON && (g->held_open || was_open);
         break;
     default:
         g->order_open = true;

@@ -212,7 +212,9 @@ void xha_recall(struct xha_core *core, struct dom *d, const struct xha_record *r
         }
         if (d->state == XHA_ST_RUNNING || d->state == XHA_ST_SUSPECT)
             d->beaten = true;
-        if (d->state == XHA_ST_BOOTING || d->state == XHA_ST_STOPPING || d->state == XHA_ST_SUSPECT)
+        if (d->state == XHA_ST_BOOTING)
+            xha_timer(core, d, TIMER_STATE, after(core->now, d->policy.boot_grace));
+        else if (d->state == XHA_ST_STOPPING || d->state == XHA_ST_SUSPECT)
             xha_timer(core, d, TIMER_STATE, after(core->now, d->policy.stop_timeout));
         xha_queue_blocks(core, d);
         return;
