@@ -220,4 +220,5 @@ void xha_recall(struct xha_core *core, struct dom *d, const struct xha_record *r
         return;
     }
     recall_settled(core, d, r);
+    xha_queue_blocks(core, d); /* the tiers above wait for it as they did */
 }
