@@ -4,6 +4,7 @@
 # shellcheck source=tests/daemon/lib.sh
 . "${XHA_SRC:?}/tests/daemon/lib.sh"
 
+settings 'hold_max = 3;'
 start_xhad
 for g in g1 g2 g3; do
     protect $g
@@ -27,7 +28,8 @@ for g in g1 g2 g3; do
     sim mute $g
 done
 alarmed '^host-ill critical' "all beats late at once"
-is "$(begun destroy g2)" 0 "judgement is held"
+holds 1.5 begun_is destroy g2 -eq 0
+ok $? "judgement is held"
 comes_back g2 2
 comes_back g3 2
 alarmed '^hold-over critical' "after hold_max they are judged after all"

@@ -94,11 +94,18 @@ kill_xhad() {
     kill "-${1:-KILL}" "$xhad_pid"
     xhad_ended
 }
+# ... or is killed for not ending: status 137
 xhad_ended() {
+    local guard
+    (sleep $patience && kill -9 "$xhad_pid") >/dev/null 2>&1 &
+    guard=$!
     wait "$xhad_pid" 2>/dev/null
     # shellcheck disable=SC2034 # for the stories
     xhad_status=$?
     xhad_pid=
+    pkill -P "$guard" 2>/dev/null
+    kill "$guard" 2>/dev/null
+    wait "$guard" 2>/dev/null
 }
 
 # The last word of a story: xhad, told to end, ends well, without a complaint of a sanitizer (valgrind's is the status).
