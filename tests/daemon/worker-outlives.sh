@@ -6,7 +6,7 @@
 
 start_xhad
 policy g1
-knob work-start.once 'slow 700'
+knob work-start.once "slow ${patience}00"
 ha protect "$T/elsewhere/g1.conf" >/dev/null
 eventually $patience begun_is start g1 -ge 1
 ok $? "g1's worker is at it"
