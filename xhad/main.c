@@ -101,9 +101,7 @@ static int parse_options(int argc, char **argv, struct options *o)
     return EXIT_USAGE;
 }
 
-/* ---- -n
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- -n ---- */
 
 static int check_policy(const char *path, const struct xha_conf *conf, bool docs,
                         struct xha_problems *problems)
@@ -154,8 +152,7 @@ static int check(const struct xha_conf *conf, bool docs)
     return r < 0 ? EXIT_CONFIG : EXIT_SUCCESS;
 }
 
-/* ---- into the background
- * ----------------------------------------------------------------------------------------------- */
+/* ---- into the background ---- */
 
 /* The parent returns only from here when the child has said how its start went. 0: we are the child; else the
  * parent's exit code + 1. */

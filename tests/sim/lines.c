@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* ---- the guest's own doing --------------------------------------------------------------------------- */
+/* ---- the guest's own doing ---- */
 
 static void guest_flags(struct sim *sim, const struct sim_line *line, int i)
 {
@@ -166,8 +166,7 @@ static bool play_somebody(struct sim *sim, const struct sim_line *line)
     return true;
 }
 
-/* ---- workers, checkpoints, the host
- * ------------------------------------------------------------------------ */
+/* ---- workers, checkpoints, the host ---- */
 
 static void habit_set(struct sim *sim, const struct sim_line *line, enum xha_action_type type)
 {
@@ -258,8 +257,7 @@ static bool play_host(struct sim *sim, const struct sim_line *line)
     return true;
 }
 
-/* ---- xhad and its operators
- * -------------------------------------------------------------------------------- */
+/* ---- xhad and its operators ---- */
 
 static bool play_xhad(struct sim *sim, const struct sim_line *line)
 {
@@ -416,8 +414,7 @@ static bool play_operator(struct sim *sim, const struct sim_line *line)
     }
 }
 
-/* ---- judgements
- * -------------------------------------------------------------------------------------------- */
+/* ---- judgements ---- */
 
 static void expect(struct sim *sim, const struct sim_line *line)
 {

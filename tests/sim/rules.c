@@ -100,8 +100,7 @@ void sim_rules_order(struct sim *sim, int guest, enum xha_order_type type, int r
     }
 }
 
-/* ---- deeds
- * ------------------------------------------------------------------------------------------------- */
+/* ---- deeds ---- */
 
 static void rule_intent(struct sim *sim, const struct xha_action *act, int guest)
 {
@@ -473,8 +472,7 @@ void sim_rules_action(struct sim *sim, const struct xha_action *act, int guest)
     }
 }
 
-/* ---- after every step, and at the end
- * ---------------------------------------------------------------------- */
+/* ---- after every step, and at the end ---- */
 
 void sim_rules_after(struct sim *sim)
 {

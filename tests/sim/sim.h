@@ -65,8 +65,7 @@ bool sim_future_peek(const struct sim_futures *f, int64_t *at_ms_r);
 struct sim_future sim_future_take(struct sim_futures *f);
 void sim_future_free(struct sim_futures *f);
 
-/* ---- Xen
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- Xen ---- */
 
 enum sim_death {
     SIM_DEATH_NONE,     /* never lived */
@@ -169,7 +168,7 @@ struct sim_guest {
     bool dup_seen;
 };
 
-/* ---- deeds --------------------------------------------------------------------------------------------- */
+/* ---- deeds ---- */
 
 enum sim_phase {
     SIM_J_BEGIN,
@@ -331,7 +330,7 @@ void sim_probe_ask(struct sim *sim, const struct xha_action *act);
 void sim_probe_answer(struct sim *sim, const struct sim_future *f);
 void sim_future_drop(struct sim_future *f);
 
-/* ---- workers.c ----------------------------------------------------------------------------------------- */
+/* ---- workers.c ---- */
 
 void sim_job_start(struct sim *sim, const struct xha_action *act, int guest);
 void sim_job_phase(struct sim *sim, const struct sim_future *f);
@@ -351,15 +350,13 @@ void sim_xhad_down(struct sim *sim, int64_t down_ms);
 int sim_step(struct sim *sim, struct xha_event *ev);
 int sim_protect(struct sim *sim, int guest);
 
-/* ---- lines.c
- * ----------------------------------------------------------------------------------------------- */
+/* ---- lines.c ---- */
 
 void sim_line_play(struct sim *sim, const struct sim_line *line);
 /* All that disturbs ends: workers do their work, xenstore is well, guests boot. */
 void sim_settle(struct sim *sim);
 
-/* ---- rules.c
- * ----------------------------------------------------------------------------------------------- */
+/* ---- rules.c ---- */
 
 void sim_rules_action(struct sim *sim, const struct xha_action *act, int guest);
 /* rc: the core's answer, or -99: xhad died over it. */
@@ -371,8 +368,7 @@ bool sim_rules_rest(const struct sim *sim);
 /* How long after the last disturbance everybody must have come to rest. */
 int64_t sim_rules_bound_ms(const struct sim *sim);
 
-/* ---- story.c
- * ------------------------------------------------------------------------------------------------ */
+/* ---- story.c ---- */
 
 void sim_say(struct sim *sim, const char *who, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void sim_say_action(struct sim *sim, const struct xha_action *act, int guest);

@@ -40,7 +40,7 @@ static int leave(void **state)
     return rmdir(dir);
 }
 
-/* ---- the journal ------------------------------------------------------------------------------------- */
+/* ---- the journal ---- */
 
 static const char foreign[] = "of another release";
 static char read_back[1000]; /* the texts, each in brackets */
@@ -204,7 +204,7 @@ static void test_compact(void **state)
     xha_journal_close(j);
 }
 
-/* ---- the store ---------------------------------------------------------------------------------------- */
+/* ---- the store ---- */
 
 static struct xha_store *open_store(const char *boot_id)
 {

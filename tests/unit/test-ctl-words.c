@@ -21,7 +21,7 @@
 #include "xhad/ctl/lines.h"
 #include "xhad/ctl/request.h"
 
-/* ---- the log ------------------------------------------------------------------------------------------- */
+/* ---- the log ---- */
 
 static void test_log(void **state)
 {
@@ -70,8 +70,7 @@ static void test_lines(void **state)
     xha_lines_clear(&lines);
 }
 
-/* ---- requests
- * ------------------------------------------------------------------------------------------------ */
+/* ---- requests ---- */
 
 static const char *parse(const char *line)
 {
@@ -133,8 +132,7 @@ static void test_request_args(void **state)
     xha_request_clear(&r);
 }
 
-/* ---- the limit of alarms
- * ------------------------------------------------------------------------------------------ */
+/* ---- the limit of alarms ---- */
 
 static struct xha_alarm alarm_of(const char *kind, uint8_t n, const char *text)
 {
@@ -183,8 +181,7 @@ static void test_alarm_limit_is_bounded(void **state)
     assert_int_equal(limit.n, XHA_ALARM_KEYS);
 }
 
-/* ---- the history
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- the history ---- */
 
 static char dir[] = "/tmp/test-ctl-words.XXXXXX";
 

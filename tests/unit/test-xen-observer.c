@@ -23,7 +23,7 @@
 #define DOMS       1500
 #define PATIENCE_S 60 /* for a message; a test that waits so long has failed */
 
-/* ---- the observer and we --------------------------------------------------------------------------- */
+/* ---- the observer and we ---- */
 
 static int ours;
 static pid_t pid;
@@ -107,7 +107,7 @@ static void track(int domid, const char *key)
     say(obs);
 }
 
-/* ---- the tests ------------------------------------------------------------------------------------- */
+/* ---- the tests ---- */
 
 static void test_beats_of_tracked_domains_only(void **state)
 {

@@ -23,7 +23,7 @@
 #include "xhad/xen/summary.h"
 #include "xhad/xen/tracked.h"
 
-/* ---- affinity -------------------------------------------------------------------------------- */
+/* ---- affinity ---- */
 
 /* The set as a string of 8 places. */
 static const char *shown(const struct xha_cpu_set *set)
@@ -82,7 +82,7 @@ static void test_affinity_refuses(void **state)
     assert_int_equal(xha_affinity_parse("all", XHA_CPUS_MAX, &a, err, sizeof(err)), 0);
 }
 
-/* ---- tracked domains ------------------------------------------------------------------------- */
+/* ---- tracked domains ---- */
 
 static struct xha_uuid nth(unsigned n)
 {
@@ -120,7 +120,7 @@ static void test_tracked(void **state)
     xha_tracked_free(&set);
 }
 
-/* ---- header of save files -------------------------------------------------------------------- */
+/* ---- header of save files ---- */
 
 static void test_save_header(void **state)
 {
@@ -180,7 +180,7 @@ static void test_save_header_damage(void **state)
     assert_null(xha_save_header_config(optional, 3, err, sizeof(err)));
 }
 
-/* ---- I/O counters ---------------------------------------------------------------------------- */
+/* ---- I/O counters ---- */
 
 static void put(const char *root, const char *file, const char *text)
 {
@@ -214,7 +214,7 @@ static void test_io_count(void **state)
     assert_int_equal(system(command), 0);
 }
 
-/* ---- dom0's size ----------------------------------------------------------------------------- */
+/* ---- dom0's size ---- */
 
 static void test_dom0_fixed(void **state)
 {
@@ -225,7 +225,7 @@ static void test_dom0_fixed(void **state)
     assert_false(xha_memory_dom0_fixed("placeholder no_dom0_mem=1G"));
 }
 
-/* ---- configurations -------------------------------------------------------------------------- */
+/* ---- configurations ---- */
 
 static const char config_text[] =
     "{\"c_info\":{\"type\":\"pvh\",\"name\":\"g1\",\"uuid\":\"5eed0000-0000-4000-8000-000000000001\"},"

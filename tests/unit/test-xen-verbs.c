@@ -24,7 +24,7 @@
 #define UUID_A "5eed0000-0000-4000-8000-00000000000a"
 #define UUID_B "5eed0000-0000-4000-8000-00000000000b"
 
-/* ---- a host ---------------------------------------------------------------------------------- */
+/* ---- a host ---- */
 
 static struct {
     libxl_dominfo dom[4];
@@ -223,7 +223,7 @@ WRAP(int, libxl_set_vcpuaffinity_all, libxl_ctx *ctx, uint32_t domid, unsigned i
     return 0;
 }
 
-/* ---- jobs ------------------------------------------------------------------------------------ */
+/* ---- jobs ---- */
 
 static struct xha_work w;
 static char config_path[] = "/tmp/xha-unit-config-XXXXXX";
@@ -488,7 +488,7 @@ static void test_restore_without_a_checkpoint(void **state)
     expect(XHA_REFUSED, XHA_REFUSAL_NO_CHECKPOINT, "");
 }
 
-/* ---- disks ----------------------------------------------------------------------------------- */
+/* ---- disks ---- */
 
 static char xvda[] = "xvda", path_a[] = "/dev/vg/a", path_b[] = "/dev/vg/b";
 

@@ -41,7 +41,7 @@ int xha_job_beside(const char *job_path, const char *ending, char *buf, size_t l
     return r < 0 || (size_t)r >= len ? -1 : 0;
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------- */
+/* ---- writing ---- */
 
 static json_t *sched_json(const struct xha_job_sched *s)
 {
@@ -277,8 +277,7 @@ void xha_job_done_clear(struct xha_job_done *done)
     done->data = NULL;
 }
 
-/* ---- progress
- * ---------------------------------------------------------------------------------------------- */
+/* ---- progress ---- */
 
 void xha_job_progress(int fd, const char *step, uint64_t done, uint64_t total)
 {

@@ -8,8 +8,7 @@
 
 #include <stdlib.h>
 
-/* ---- life
- * -------------------------------------------------------------------------------------------------- */
+/* ---- life ---- */
 
 static uint32_t hash_size(uint32_t max)
 {
@@ -105,8 +104,7 @@ int xha_core_new(const struct xha_settings *s, uint64_t next_id, struct xha_core
     return XHA_CORE_OK;
 }
 
-/* ---- events
- * ------------------------------------------------------------------------------------------------ */
+/* ---- events ---- */
 
 static void know_host(struct xha_core *core, uint8_t host)
 {
@@ -312,8 +310,7 @@ static int take(struct xha_core *core, const struct xha_event *ev)
     }
 }
 
-/* ---- work
- * -------------------------------------------------------------------------------------------------- */
+/* ---- work ---- */
 
 static bool timer_due(const struct xha_core *core)
 {
@@ -406,8 +403,7 @@ int xha_core_may(const struct xha_core *core, const struct xha_event *ev)
     return xha_order_check(core, ev, &d);
 }
 
-/* ---- views
- * ------------------------------------------------------------------------------------------------- */
+/* ---- views ---- */
 
 int xha_core_record(const struct xha_core *core, const struct xha_uuid *uuid, struct xha_record *record_r)
 {

@@ -268,8 +268,7 @@ struct xha_event {
     } u;
 };
 
-/* ---- plans: what to do
- * ------------------------------------------------------------------------------------- */
+/* ---- plans: what to do ---- */
 
 enum xha_action_type {
     XHA_ACT_NONE,
@@ -404,8 +403,7 @@ struct xha_plan {
     struct xha_action action[XHA_PLAN_MAX];
 };
 
-/* ---- the core
- * ---------------------------------------------------------------------------------------------- */
+/* ---- the core ---- */
 
 struct xha_core;
 

@@ -127,8 +127,7 @@ void xha_resume_unknown(struct xha_core *core, struct dom *d)
     resume_again(core, d, XHA_CAUSE_WORKER_UNKNOWN, XHA_ACT_RESUME);
 }
 
-/* ---- after a restart of xhad
- * ------------------------------------------------------------------------------- */
+/* ---- after a restart of xhad ---- */
 
 /* What is left of the wait that the present recovery, already noted, was given. */
 static struct xha_span backoff_left(const struct xha_core *core, const struct dom *d)

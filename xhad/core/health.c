@@ -13,8 +13,7 @@ void xha_forget_sight(struct xha_core *core, struct dom *d)
     d->last_beat.ms = 0;
 }
 
-/* ---- beats
- * ------------------------------------------------------------------------------------------------- */
+/* ---- beats ---- */
 
 static void unlate(struct xha_core *core, struct dom *d)
 {
@@ -132,8 +131,7 @@ void xha_boot_late(struct xha_core *core, struct dom *d)
         xha_suspect(core, d, XHA_CAUSE_BEAT_LATE);
 }
 
-/* ---- sightings
- * --------------------------------------------------------------------------------------------- */
+/* ---- sightings ---- */
 
 static void duplicate(struct xha_core *core, struct dom *d)
 {
@@ -195,8 +193,7 @@ void xha_sight(struct xha_core *core, struct dom *d, const struct xha_seen *seen
         xha_fsm(core, d, SIG_BEAT);
 }
 
-/* ---- the end of a round
- * ------------------------------------------------------------------------------------ */
+/* ---- the end of a round ---- */
 
 static int64_t gap_ms(const struct xha_core *core)
 {
@@ -263,8 +260,7 @@ struct xha_time xha_rounds_due(const struct xha_core *core, uint8_t host)
     return h->alarmed_rounds ? XHA_TIME_NEVER : after(h->last_round, (struct xha_span){ patience_ms });
 }
 
-/* ---- the host's own health
- * --------------------------------------------------------------------------------- */
+/* ---- the host's own health ---- */
 
 static bool hard_ill(const struct xha_core *core, const struct host *h)
 {

@@ -73,8 +73,7 @@ int xha_order_check(const struct xha_core *core, const struct xha_event *ev, str
     return *d_r ? check(*d_r, ev->u.order.type) : XHA_CORE_E_NODOMAIN;
 }
 
-/* ---- the orders
- * -------------------------------------------------------------------------------------------- */
+/* ---- the orders ---- */
 
 static void do_start(struct xha_core *core, struct dom *d)
 {
@@ -185,8 +184,7 @@ void xha_order_do(struct xha_core *core, struct dom *d, enum xha_order_type type
     }
 }
 
-/* ---- a whole host
- * ------------------------------------------------------------------------------------------ */
+/* ---- a whole host ---- */
 
 void xha_order_host(struct xha_core *core, const struct xha_event *ev)
 {

@@ -100,8 +100,7 @@ void xha_waited(struct xha_core *core, struct dom *d)
     xha_queue_enter(core, d);
 }
 
-/* ---- limits
- * ------------------------------------------------------------------------------------------------ */
+/* ---- limits ---- */
 
 uint32_t xha_recoveries(const struct xha_core *core, const struct dom *d)
 {
@@ -138,8 +137,7 @@ struct xha_span xha_backoff(const struct dom *d, uint32_t n)
     return wait.ms < d->policy.backoff_max.ms ? wait : d->policy.backoff_max;
 }
 
-/* ---- tiers
- * ------------------------------------------------------------------------------------------------- */
+/* ---- tiers ---- */
 
 static bool on_its_way(const struct dom *d)
 {
@@ -186,8 +184,7 @@ static bool lower_tier_coming(const struct host *h, uint32_t tier)
     return false;
 }
 
-/* ---- turns
- * ------------------------------------------------------------------------------------------------- */
+/* ---- turns ---- */
 
 void xha_slot_give_back(struct xha_core *core, struct dom *d)
 {

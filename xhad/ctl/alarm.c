@@ -50,8 +50,7 @@ struct hook {
 
 static void run_more(struct xha_alarms *alarms);
 
-/* ---- one hook
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- one hook ---- */
 
 static void hook_closed(uv_handle_t *handle)
 {
@@ -183,8 +182,7 @@ static void run_more(struct xha_alarms *alarms)
     }
 }
 
-/* ---- one alarm
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- one alarm ---- */
 
 static void enqueue(struct xha_alarms *alarms, const struct xha_alarm *alarm, const char *hook,
                     const char *when)

@@ -122,9 +122,7 @@ void xha_cmd_checkpoint(const struct xha_call *call)
     order(call, XHA_DO_CHECKPOINT);
 }
 
-/* ---- restore
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- restore ---- */
 
 /*
  * What runs is only cleared away for a checkpoint that is there and good: the helper is asked before the
@@ -238,9 +236,7 @@ void xha_cmd_restore(const struct xha_call *call)
     xha_jobs_start(o.d->jobs, &job, file[0] ? on_imported : on_listed, r);
 }
 
-/* ---- sched
- * ----------------------------------------------------------------------------------------------------------------
- */
+/* ---- sched ---- */
 
 /* What the call changes of what holds; false after answering with an error. */
 static bool take_sched(const struct xha_call *call, struct xha_job_sched *s, bool *any_r)
@@ -326,9 +322,7 @@ void xha_cmd_sched(const struct xha_call *call)
         show_sched(call, dom);
 }
 
-/* ---- maintenance
- * -------------------------------------------------------------------------------------------------------------
- */
+/* ---- maintenance ---- */
 
 void xha_cmd_maintenance(const struct xha_call *call)
 {

@@ -49,9 +49,7 @@ void xha_cmd_list(const struct xha_call *call)
     xha_call_ok(call, list);
 }
 
-/* ---- info
- * ---------------------------------------------------------------------------------------------------------------
- */
+/* ---- info ---- */
 
 static json_t *policy_json(const struct xha_domain *dom)
 {
@@ -106,9 +104,7 @@ void xha_cmd_info(const struct xha_call *call)
     xha_call_ok(call, info);
 }
 
-/* ---- the host
- * -------------------------------------------------------------------------------------------------------------
- */
+/* ---- the host ---- */
 
 void xha_cmd_status(const struct xha_call *call)
 {
@@ -135,9 +131,7 @@ void xha_cmd_version(const struct xha_call *call)
                                 XHA_REQUEST_VERSION, "xen", xha_observer_version(call->d->observer)));
 }
 
-/* ---- log
- * --------------------------------------------------------------------------------------------------------------------
- */
+/* ---- log ---- */
 
 void xha_cmd_log(const struct xha_call *call)
 {
@@ -173,9 +167,7 @@ void xha_cmd_log(const struct xha_call *call)
     xha_control_follow(call->d->control, call->client, uuid);
 }
 
-/* ---- checkpoints
- * -------------------------------------------------------------------------------------------------------------
- */
+/* ---- checkpoints ---- */
 
 struct asked {
     struct xha_daemon *d;

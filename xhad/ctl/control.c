@@ -45,8 +45,7 @@ struct xha_control {
 static void take_lines(struct client *c);
 static void on_late(uv_timer_t *timer);
 
-/* ---- clients come and go
- * ------------------------------------------------------------------------------------------ */
+/* ---- clients come and go ---- */
 
 static void handle_closed(uv_handle_t *handle)
 {
@@ -98,8 +97,7 @@ bool xha_control_is_there(const struct xha_control *control, uint64_t client)
     return find(control, client) != NULL;
 }
 
-/* ---- what goes out
- * -------------------------------------------------------------------------------------------------- */
+/* ---- what goes out ---- */
 
 struct line {
     uv_write_t request;
@@ -241,8 +239,7 @@ void xha_control_event(struct xha_control *control, const json_t *event)
     }
 }
 
-/* ---- what comes in
- * -------------------------------------------------------------------------------------------------- */
+/* ---- what comes in ---- */
 
 static void refuse(struct client *c, const char *code, const char *message)
 {
@@ -345,8 +342,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     *buf = uv_buf_init(room, sizeof room);
 }
 
-/* ---- the socket
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- the socket ---- */
 
 static bool is_permitted(uv_pipe_t *pipe)
 {

@@ -12,8 +12,7 @@
 #define TIME_KEPT_MS    60000 /* the journal's time is at most so old */
 #define OBSERVER_ALARM  3     /* starts in a row without a round, then an alarm */
 
-/* ---- the observer's words into events
- * ------------------------------------------------------------------------------- */
+/* ---- the observer's words into events ---- */
 
 static void on_observer_up(void *user)
 {
@@ -69,8 +68,7 @@ static const struct xha_observer_ops observer_ops = {
     .told = on_observer_told,
 };
 
-/* ---- timers and signals
- * ------------------------------------------------------------------------------------------------- */
+/* ---- timers and signals ---- */
 
 void xha_daemon_status_line(const struct xha_daemon *d, char *buf, size_t len)
 {
@@ -139,9 +137,7 @@ static void start_timers(struct xha_daemon *d)
     uv_signal_start(&d->hangup, on_hangup, SIGHUP);
 }
 
-/* ---- building up
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- building up ---- */
 
 static void on_history(void *user, const json_t *entry)
 {
@@ -221,8 +217,7 @@ int xha_daemon_start(struct xha_daemon *d, struct xha_conf *conf, const char *co
     return 0;
 }
 
-/* ---- running and taking down
- * ------------------------------------------------------------------------------------------------- */
+/* ---- running and taking down ---- */
 
 void xha_daemon_stop(struct xha_daemon *d)
 {

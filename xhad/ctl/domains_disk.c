@@ -26,8 +26,7 @@ void xha_domains_path(const struct xha_domains *ds, const struct xha_uuid *uuid,
     snprintf(buf, len, "%.900s/%s%s", ds->dir, xha_uuid_format(uuid, text), ending);
 }
 
-/* ---- writing
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- writing ---- */
 
 static json_t *facts_json(const struct xha_domain *d)
 {
@@ -143,8 +142,7 @@ void xha_domains_remove(struct xha_domains *ds, struct xha_domain *d)
     xha_domain_free(d);
 }
 
-/* ---- reading
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- reading ---- */
 
 static void copy_text(const json_t *obj, const char *key, char *buf, size_t len)
 {

@@ -77,8 +77,7 @@ void xha_history_close(struct xha_history *h)
     free(h);
 }
 
-/* ---- appending
- * -------------------------------------------------------------------------------------------------- */
+/* ---- appending ---- */
 
 static void rotate(struct xha_history *h)
 {
@@ -180,8 +179,7 @@ void xha_history_action(struct xha_history *h, const struct xha_action *a, const
     emit(h, entry);
 }
 
-/* ---- reading back
- * ----------------------------------------------------------------------------------------------- */
+/* ---- reading back ---- */
 
 /* The end of a file, from the beginning of a line on; the caller frees. NULL: nothing there. */
 static char *read_end(const char *path, size_t *len_r)

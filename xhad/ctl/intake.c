@@ -29,9 +29,7 @@ struct xha_intake {
     void *user;
 };
 
-/* ---- the end
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- the end ---- */
 
 static void finish(struct xha_intake *in, const char *code, const char *message, const char *hint)
 {
@@ -110,8 +108,7 @@ static void fail_job(struct xha_intake *in, const struct xha_job_done *done)
            "the helper said this; its log lines are in xhad's log");
 }
 
-/* ---- the monitor of stock xl
- * -------------------------------------------------------------------------------------------- */
+/* ---- the monitor of stock xl ---- */
 
 static void on_monitor(void *user, const struct xha_job *job, const struct xha_job_done *done)
 {
@@ -143,9 +140,7 @@ static void ask_monitor(struct xha_intake *in)
         commit(in);
 }
 
-/* ---- which UUID
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- which UUID ---- */
 
 /* The UUID under which we know this policy or this name already; NULL: we do not. */
 static const struct xha_uuid *known(const struct xha_intake *in)
@@ -240,8 +235,7 @@ static void on_parsed(void *user, const struct xha_job *job, const struct xha_jo
     ask(in, XHA_VERB_DESCRIBE, on_described, NULL);
 }
 
-/* ---- domain = "name"
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- domain = "name" ---- */
 
 /* A policy may change while its domain does not run: the configuration is the one that was kept. */
 static bool take_kept(struct xha_intake *in, const struct xha_domain *kept)
@@ -283,9 +277,7 @@ static void on_found(void *user, const struct xha_job *job, const struct xha_job
     ask_monitor(in);
 }
 
-/* ---- the beginning
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- the beginning ---- */
 
 static int read_policy(struct xha_intake *in, const char *path, struct xha_problems *problems)
 {

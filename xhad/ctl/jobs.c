@@ -103,8 +103,7 @@ size_t xha_jobs_count(const struct xha_jobs *jobs)
     return n;
 }
 
-/* ---- the end of a worker
- * ----------------------------------------------------------------------------------------- */
+/* ---- the end of a worker ---- */
 
 static void handle_closed(uv_handle_t *handle)
 {
@@ -233,8 +232,7 @@ static void on_process_exit(uv_process_t *process, int64_t status, int signal_nu
     finish(w);
 }
 
-/* ---- deadlines and progress
- * ------------------------------------------------------------------------------------------ */
+/* ---- deadlines and progress ---- */
 
 static void on_deadline(uv_timer_t *timer)
 {
@@ -282,9 +280,7 @@ static void on_refused(uv_timer_t *timer)
     finish(timer->data);
 }
 
-/* ---- start
- * --------------------------------------------------------------------------------------------------------------
- */
+/* ---- start ---- */
 
 static struct running *entry_new(struct xha_jobs *jobs, const struct xha_job *job, xha_jobs_done_cb *done,
                                  void *user)
@@ -395,9 +391,7 @@ void xha_jobs_start(struct xha_jobs *jobs, struct xha_job *job, xha_jobs_done_cb
         uv_timer_start(&w->timer, on_deadline, (uint64_t)job->deadline_ms, 0);
 }
 
-/* ---- adoption
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- adoption ---- */
 
 static void on_poll(uv_timer_t *timer)
 {

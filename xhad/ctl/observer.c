@@ -61,8 +61,7 @@ void xha_observer_free(struct xha_observer *o)
     free(o);
 }
 
-/* ---- the end of a run
- * --------------------------------------------------------------------------------------------- */
+/* ---- the end of a run ---- */
 
 static void handle_closed(uv_handle_t *handle)
 {
@@ -143,8 +142,7 @@ static void expect_a_round(struct xha_observer *o)
     uv_timer_start(&o->silent, on_silent, (uint64_t)(ms > SILENCE_MIN_MS ? ms : SILENCE_MIN_MS), 0);
 }
 
-/* ---- what it says
- * -------------------------------------------------------------------------------------------------- */
+/* ---- what it says ---- */
 
 static void take(struct xha_observer *o, const struct xha_obs *obs)
 {
@@ -212,8 +210,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     *buf = uv_buf_init(room, sizeof room);
 }
 
-/* ---- what it is told
- * -------------------------------------------------------------------------------------------------- */
+/* ---- what it is told ---- */
 
 static void tell(struct xha_observer *o, const struct xha_obs *obs)
 {
@@ -277,8 +274,7 @@ const char *xha_observer_scheduler(const struct xha_observer *o)
     return o->scheduler;
 }
 
-/* ---- start and end
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- start and end ---- */
 
 static int spawn(struct child *c, const char *helper, int theirs)
 {

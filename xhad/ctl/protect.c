@@ -109,8 +109,7 @@ int xha_protect_check(const struct xha_daemon *d, const char *path, struct xha_p
     return rc;
 }
 
-/* ---- the directory
- * ------------------------------------------------------------------------------------------------- */
+/* ---- the directory ---- */
 
 static void refuse(struct xha_daemon *d, json_t *refused, const char *path, const char *text)
 {

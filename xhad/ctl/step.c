@@ -10,8 +10,7 @@
 
 #define ID_RESERVE (UINT64_C(1) << 20) /* numbers taken from the journal at once */
 
-/* ---- what the plan's actions mean here
- * -------------------------------------------------------------------------- */
+/* ---- what the plan's actions mean here ---- */
 
 static const char *name_of(const struct xha_daemon *d, const struct xha_uuid *uuid)
 {
@@ -108,9 +107,7 @@ void xha_step_alarm(struct xha_daemon *d, const char *kind, enum xha_severity se
     xha_alarms_raise(d->alarms, &alarm);
 }
 
-/* ---- deeds
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- deeds ---- */
 
 static enum xha_verb verb_of(enum xha_action_type type)
 {
@@ -205,9 +202,7 @@ static const struct xha_exec_ops ops = {
     .ask = do_ask,
 };
 
-/* ---- steps
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- steps ---- */
 
 /* Every step and every action takes a number at the most. */
 static void count_ids(struct xha_daemon *d)

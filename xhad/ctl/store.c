@@ -32,8 +32,7 @@ struct xha_store {
     char was_boot[XHA_BOOT_ID_MAX]; /* of the last record that was read; "": none, or it did not say */
 };
 
-/* ---- records as JSON
- * ---------------------------------------------------------------------------------------- */
+/* ---- records as JSON ---- */
 
 static json_t *record_json(const struct xha_uuid *uuid, const struct xha_record *r)
 {
@@ -103,8 +102,7 @@ static bool record_from_json(const json_t *obj, struct xha_uuid *uuid_r, struct 
     return true;
 }
 
-/* ---- the table
- * ------------------------------------------------------------------------------------------------ */
+/* ---- the table ---- */
 
 static struct entry *find(const struct xha_store *store, const struct xha_uuid *uuid)
 {
@@ -186,8 +184,7 @@ bool xha_store_is_dirty(const struct xha_store *store)
     return store->dirty;
 }
 
-/* ---- reading and writing the journal
- * ------------------------------------------------------------------------- */
+/* ---- reading and writing the journal ---- */
 
 static bool read_record(void *user, const char *text, size_t len)
 {

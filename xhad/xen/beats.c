@@ -41,7 +41,7 @@ static void clear_fd(int fd)
         perror("xhad-xen: eventfd");
 }
 
-/* ---- the reading thread ---------------------------------------------------------------------- */
+/* ---- the reading thread ---- */
 
 /* Writes a value never written before and reads it back. */
 static bool canary(struct xs_handle *xs, struct xha_beat_batch *batch)
@@ -121,7 +121,7 @@ static void *reader(void *arg)
     return NULL;
 }
 
-/* ---- the watching thread --------------------------------------------------------------------- */
+/* ---- the watching thread ---- */
 
 static void watch_until_broken(struct xha_beats *b, struct xs_handle *xs)
 {
@@ -153,7 +153,7 @@ static void *watcher(void *arg)
     return NULL;
 }
 
-/* ---- for the observer ------------------------------------------------------------------------ */
+/* ---- for the observer ---- */
 
 static int start_thread(void *(*run)(void *), void *arg)
 {

@@ -47,7 +47,7 @@ struct save {
     int64_t stopped_ms; /* when the guest was first seen standing still; 0: not yet */
 };
 
-/* ---- the pause ------------------------------------------------------------------------------- */
+/* ---- the pause ---- */
 
 /* libxl does not say when it suspends the guest; so it is looked at, from the thread that drains the stream.
  */
@@ -76,7 +76,7 @@ static int let_it_run(struct save *s)
     return -1;
 }
 
-/* ---- before ---------------------------------------------------------------------------------- */
+/* ---- before ---- */
 
 static uint64_t memory_limit(void)
 {
@@ -177,7 +177,7 @@ static int prepare(struct save *s)
     return 0;
 }
 
-/* ---- the save itself ------------------------------------------------------------------------- */
+/* ---- the save itself ---- */
 
 static void save_and_let_run(struct save *s, int stream_fd)
 {
@@ -230,7 +230,7 @@ static int save(struct save *s)
     return rc;
 }
 
-/* ---- after ----------------------------------------------------------------------------------- */
+/* ---- after ---- */
 
 static int commit(struct save *s)
 {

@@ -17,7 +17,7 @@
 #define MANIFEST_BYTES_MAX 8192
 #define VERSION            1
 
-/* ---- names ----------------------------------------------------------------------------------- */
+/* ---- names ---- */
 
 static bool fits(int r, size_t len)
 {
@@ -55,7 +55,7 @@ static bool numbered(const char *name, uint64_t *number_r, const char **rest_r)
     return true;
 }
 
-/* ---- manifests ------------------------------------------------------------------------------- */
+/* ---- manifests ---- */
 
 json_t *xha_ckpt_to_json(const struct xha_ckpt *ckpt)
 {
@@ -148,7 +148,7 @@ int xha_ckpt_commit(const char *dir, const struct xha_ckpt *ckpt)
     return xha_file_write(path, 0600, text, strlen(text));
 }
 
-/* ---- the directory --------------------------------------------------------------------------- */
+/* ---- the directory ---- */
 
 static int newest_first(const void *a, const void *b)
 {
@@ -272,7 +272,7 @@ void xha_ckpt_choose(const struct xha_ckpt *list, size_t n, uint32_t keep, uint3
     }
 }
 
-/* ---- verifying ------------------------------------------------------------------------------- */
+/* ---- verifying ---- */
 
 static void sum_text(XXH128_hash_t h, char sum_r[XHA_CKPT_SUM_TEXT])
 {

@@ -16,7 +16,7 @@
 #define PROGRESS_GAP_MS 500
 #define POLL_MS         50
 
-/* ---- what libxl says ------------------------------------------------------------------------- */
+/* ---- what libxl says ---- */
 
 /* libxl puts "file.c:123:function: " before its words; that is for its log, not for people. */
 static const char *without_place(const char *text)
@@ -113,7 +113,7 @@ void xha_lx_forget(struct xha_lx *lx)
     lx->error[0] = '\0';
 }
 
-/* ---- questions ------------------------------------------------------------------------------- */
+/* ---- questions ---- */
 
 void xha_uuid_of_libxl(const libxl_uuid *from, struct xha_uuid *uuid_r)
 {

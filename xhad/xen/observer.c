@@ -70,7 +70,7 @@ static int tell(struct observer *o, const struct xha_obs *obs)
     return rc == XHA_OBS_E_CLOSED ? -1 : fail("cannot talk to xhad");
 }
 
-/* ---- listing --------------------------------------------------------------------------------- */
+/* ---- listing ---- */
 
 static int make_room(struct observer *o)
 {
@@ -176,7 +176,7 @@ static void want_look(struct observer *o)
         o->look_ms = at > now ? at : now;
 }
 
-/* ---- beat rounds ----------------------------------------------------------------------------- */
+/* ---- beat rounds ---- */
 
 static int fill_batch(struct observer *o, struct xha_beat_batch *batch)
 {
@@ -233,7 +233,7 @@ static int begin_beat_round(struct observer *o)
     return 0;
 }
 
-/* ---- what xhad says -------------------------------------------------------------------------- */
+/* ---- what xhad says ---- */
 
 static int probe(struct observer *o, const struct xha_obs *asked)
 {
@@ -303,7 +303,7 @@ static int hear(struct observer *o)
     }
 }
 
-/* ---- the loop -------------------------------------------------------------------------------- */
+/* ---- the loop ---- */
 
 static int64_t until_next(const struct observer *o)
 {

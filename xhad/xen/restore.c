@@ -27,7 +27,7 @@ struct source {
     char what[128]; /* "checkpoint 7" */
 };
 
-/* ---- choosing -------------------------------------------------------------------------------- */
+/* ---- choosing ---- */
 
 /* Opens one; 0, or -1 with a text in err: it is no good. */
 static int open_ckpt(struct xha_work *w, const struct xha_ckpt *ckpt, struct source *src, char *err,
@@ -84,7 +84,7 @@ static int choose(struct xha_work *w, const struct xha_ckpt *list, size_t n, str
     return -1;
 }
 
-/* ---- restoring ------------------------------------------------------------------------------- */
+/* ---- restoring ---- */
 
 /* The disks must be as old as the memory. 0, or -1 after answering. */
 static int settle_disks(struct xha_work *w, const struct source *src)
@@ -158,7 +158,7 @@ void xha_perform_restore(struct xha_work *w)
     close_source(&src);
 }
 
-/* ---- listing --------------------------------------------------------------------------------- */
+/* ---- listing ---- */
 
 void xha_perform_checkpoints(struct xha_work *w)
 {

@@ -53,7 +53,7 @@ static void fail(struct xha_saver *s, int error)
     pthread_mutex_unlock(&s->lock);
 }
 
-/* ---- draining -------------------------------------------------------------------------------- */
+/* ---- draining ---- */
 
 /* Waits until there is room, or nothing is to be kept any more. */
 static void wait_for_room(struct xha_saver *s)
@@ -143,7 +143,7 @@ static void *drain(void *arg)
     return NULL;
 }
 
-/* ---- writing --------------------------------------------------------------------------------- */
+/* ---- writing ---- */
 
 static int write_out(struct xha_saver *s, const void *bytes, size_t len)
 {
@@ -223,7 +223,7 @@ static void *write_blocks(void *arg)
     return NULL;
 }
 
-/* ---- from outside ---------------------------------------------------------------------------- */
+/* ---- from outside ---- */
 
 static void saver_free(struct xha_saver *s)
 {

@@ -33,7 +33,7 @@ int64_t xha_now_ms(void)
     return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-/* ---- answers --------------------------------------------------------------------------------- */
+/* ---- answers ---- */
 
 static void answer(struct xha_work *w, enum xha_result result, enum xha_refusal refusal, const char *format,
                    va_list args) __attribute__((format(printf, 4, 0)));
@@ -110,7 +110,7 @@ int xha_work_domain(struct xha_work *w, libxl_dominfo *info_r)
     }
 }
 
-/* ---- the frame ------------------------------------------------------------------------------- */
+/* ---- the frame ---- */
 
 static const struct verb {
     void (*run)(struct xha_work *w);

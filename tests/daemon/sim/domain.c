@@ -15,8 +15,7 @@
 
 #define IO_MS 10 /* between two requests of a guest to its disk */
 
-/* ---- files
- * ------------------------------------------------------------------------------------------------- */
+/* ---- files ---- */
 
 static int by_domid(const struct dirent **a, const struct dirent **b)
 {
@@ -107,8 +106,7 @@ void sim_domain_remove(const json_t *domain)
     announce_change();
 }
 
-/* ---- clocks
- * ------------------------------------------------------------------------------------------------ */
+/* ---- clocks ---- */
 
 static int64_t elapsed_ms(const json_t *domain, const char *name)
 {
@@ -161,8 +159,7 @@ int64_t sim_domain_counter(const json_t *domain)
     return sim_int(domain, "counter") + elapsed_ms(domain, "cpu");
 }
 
-/* ---- life
- * -------------------------------------------------------------------------------------------------- */
+/* ---- life ---- */
 
 bool sim_domain_is(const json_t *domain, const char *state)
 {

@@ -56,8 +56,7 @@ static void say(const struct xha_obs *obs)
         exit(0); /* xhad is gone */
 }
 
-/* ---- rounds
- * ------------------------------------------------------------------------------------------------ */
+/* ---- rounds ---- */
 
 static void say_seen(const json_t *domain, struct xha_round *round)
 {
@@ -123,8 +122,7 @@ static void probe(const struct xha_obs *asked)
     say(&obs);
 }
 
-/* ---- the loop
- * ---------------------------------------------------------------------------------------------- */
+/* ---- the loop ---- */
 
 static void listen_to_xhad(void)
 {

@@ -52,8 +52,7 @@ json_t *sim_of_job(void)
     return domain;
 }
 
-/* ---- life
- * -------------------------------------------------------------------------------------------------- */
+/* ---- life ---- */
 
 static void set_sched(json_t *domain)
 {
@@ -138,8 +137,7 @@ static void perform_sched(void)
     json_decref(domain);
 }
 
-/* ---- questions
- * --------------------------------------------------------------------------------------------- */
+/* ---- questions ---- */
 
 static void summarize(const char *source, json_t *config, const struct xha_uuid *uuid)
 {
@@ -192,8 +190,7 @@ static void perform_monitor(void)
     sim_ok("xl's process %" PRId64, pid);
 }
 
-/* ---- the frame
- * --------------------------------------------------------------------------------------------- */
+/* ---- the frame ---- */
 
 static void perform(void)
 {
