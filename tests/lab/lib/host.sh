@@ -105,6 +105,7 @@ host_install() { # TREE HOST
     local tree=$1 host=$2 agent w
     [ -d "$tree" ] || die "no directory $tree to install from"
     tar -C "$tree" --owner=0 --group=0 -cf - . | host_sh -i "$host" "tar -C / --no-overwrite-dir -xf - && ldconfig"
+    echo "$tree" >"$LAB_STATE/$host/tree"
     agent=$(find "$tree" -path '*/sbin/xha-guest' -type f | head -n 1)
     [ -n "$agent" ] || return 0
     if LC_ALL=C grep -q -a 'ld-linux' "$agent"; then
