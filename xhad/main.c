@@ -239,16 +239,21 @@ static int serve(const struct options *o, struct xha_conf *conf)
     char err[1200];
     int ready_fd = -1, r;
 
-    if (prepare_dirs(conf) < 0)
+    if (prepare_dirs(conf) < 0) {
+        xha_conf_clear(conf);
         return EXIT_FAILURE;
+    }
     if (xha_pidfile_take(conf->run_dir, &lock_fd, err, sizeof err) < 0) {
         xha_log(XHA_LOG_ERROR, "xhad cannot start", XHA_S("why", err));
+        xha_conf_clear(conf);
         return EXIT_FAILURE;
     }
     if (!o->foreground) {
         r = fork_away(&ready_fd);
-        if (r > 0)
+        if (r > 0) {
+            xha_conf_clear(conf);
             return r - 1;
+        }
     }
     xha_log_open("xhad", target, conf->log_level);
     if (chdir("/") < 0)

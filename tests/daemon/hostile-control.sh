@@ -5,7 +5,7 @@
 
 start_xhad
 protect g1
-raw() { "$poke" "$sock" raw "${1:-200}"; } # standard input to xhad; its words to standard output
+raw() { "$poke" "$sock" raw "${1:-$((patience * 20))}"; } # standard input to xhad; its words to standard output
 code() { sed -n 's/.*"code":"\([a-z-]*\)".*/\1/p' | xargs; }
 
 is "$(echo 'GET / HTTP/1.1' | raw | code)" bad-request "no JSON"
@@ -25,7 +25,7 @@ is "$(echo '{"v":1,"cmd":"log","args":{"lines":99999999999}}' | raw | code)" bad
 deep=$(printf '%100000s' '' | tr ' ' '[')
 is "$(echo "{\"v\":1,\"cmd\":\"list\",\"args\":{\"a\":$deep" | raw | code)" bad-request "100,000 brackets"
 is "$(head -c 1100000 /dev/zero | tr '\0' a | raw | code)" too-long "a line of more than 1 MiB"
-is "$({ printf '{"v":1,"cmd":"list","args":{"pad":"%900000s"}}\n' ''; } | raw | grep -c '"ok":true')" 1 \
+is "$({ printf '{"v":1,"cmd":"list","args":{"pad":"%900000s"}}\n' ''; } | raw $((patience * 50)) | grep -c '"ok":true')" 1 \
     "a line of almost 1 MiB is taken"
 is "$(for _ in 1 2 3; do echo '{"v":1,"cmd":"version"}'; done | raw | grep -c '"ok":true')" 3 "three requests at once"
 is "$(printf '{"v":1,"cmd":"stop","args":{"domain":"g1"}}' | raw)" "" "an unfinished request does nothing"
