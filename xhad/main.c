@@ -218,7 +218,13 @@ static int run(const struct options *o, struct xha_conf *conf, int ready_fd, int
 
     daemon.trace_path = o->trace;
     xha_log(XHA_LOG_INFO, "xhad starts", XHA_S("version", PACKAGE_VERSION), XHA_S("config", o->conf));
-    if (xha_pidfile_write(lock_fd) < 0 || xha_daemon_start(&daemon, conf, o->conf) < 0) {
+    if (xha_pidfile_write(lock_fd) < 0) {
+        xha_log(XHA_LOG_ERROR, "xhad cannot start", XHA_S("why", "its pid file cannot be written"),
+                XHA_S("dir", conf->run_dir), XHA_S("error", strerror(errno)));
+        xha_conf_clear(conf);
+        return EXIT_FAILURE;
+    }
+    if (xha_daemon_start(&daemon, conf, o->conf) < 0) {
         xha_daemon_stop(&daemon);
         daemon.exit_code = EXIT_FAILURE;
         return xha_daemon_run(&daemon);
