@@ -103,6 +103,24 @@ static void to_state(struct driver *d, enum xha_state state)
     assert_int_equal(view_of(d, 1).state, state);
 }
 
+/* By member: what lies between them is nobody's. */
+static void assert_view_equal(const struct xha_view *a, const struct xha_view *b)
+{
+    assert_int_equal(a->state, b->state);
+    assert_int_equal(a->purpose, b->purpose);
+    assert_int_equal(a->failure, b->failure);
+    assert_int_equal(a->cause, b->cause);
+    assert_int_equal(a->cause_detail, b->cause_detail);
+    assert_int_equal(a->domid, b->domid);
+    assert_int_equal(a->term, b->term);
+    assert_int_equal(a->checkpointing, b->checkpointing);
+    assert_int_equal(a->held, b->held);
+    assert_int_equal(a->since.ms, b->since.ms);
+    assert_int_equal(a->next_try.ms, b->next_try.ms);
+    assert_int_equal(a->recoveries, b->recoveries);
+    assert_int_equal(a->last_checkpoint.ms, b->last_checkpoint.ms);
+}
+
 static void test_same_answer_in_every_state(void **state)
 {
     (void)state;
@@ -119,11 +137,11 @@ static void test_same_answer_in_every_state(void **state)
             before = view_of(&d, 1);
             may = xha_core_may(d.core, &ev);
             after = view_of(&d, 1);
-            assert_memory_equal(&before, &after, sizeof(before));
+            assert_view_equal(&before, &after);
             assert_int_equal(driver_step(&d, ev), may);
             if (may) {
                 after = view_of(&d, 1);
-                assert_memory_equal(&before, &after, sizeof(before));
+                assert_view_equal(&before, &after);
                 for (uint32_t i = 0; i < d.plan.n; i++)
                     assert_int_not_equal(d.plan.action[i].type, XHA_ACT_PERSIST);
             }
