@@ -50,4 +50,10 @@ is "$(alarms '^failure .* g1 ')" 3 "of six alarms of one kind three go out in a 
 is "$(ha log --json -n 1000 g1 | grep -c '"kind":"alarm"')" 6 "... and all six are in the history"
 answers
 ok $? "a hook that does not end holds nothing up"
+
+no_hook_runs() { ! grep -qsa "$T/alarm.d/[s]low" /proc/[0-9]*/cmdline; }
+kill_xhad TERM
+is "$xhad_status" 0 "xhad ends while a hook is at it"
+eventually $patience no_hook_runs
+ok $? "and no hook outlives it"
 the_end

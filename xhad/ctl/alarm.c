@@ -307,6 +307,7 @@ void xha_alarms_close(struct xha_alarms *alarms)
 
         alarms->hooks = h->next;
         h->alarms = NULL;
+        kill(-h->process.pid, SIGTERM); /* nobody will be there to end it when its time is over */
         uv_close((uv_handle_t *)&h->process, hook_closed);
         uv_close((uv_handle_t *)&h->timer, hook_closed);
     }
