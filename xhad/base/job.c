@@ -9,11 +9,23 @@
 #include <string.h>
 
 static const char *const verb_names[XHA_VERB_N_] = {
-    [XHA_VERB_NONE] = "none",       [XHA_VERB_START] = "start",       [XHA_VERB_RESTORE] = "restore",
-    [XHA_VERB_DESTROY] = "destroy", [XHA_VERB_SHUTDOWN] = "shutdown", [XHA_VERB_CHECKPOINT] = "checkpoint",
-    [XHA_VERB_RESUME] = "resume",   [XHA_VERB_SCHED] = "sched",       [XHA_VERB_IMPORT] = "import",
-    [XHA_VERB_PARSE] = "parse",     [XHA_VERB_DESCRIBE] = "describe", [XHA_VERB_CHECKPOINTS] = "checkpoints",
+    [XHA_VERB_NONE] = "none",
+    [XHA_VERB_START] = "start",
+    [XHA_VERB_RESTORE] = "restore",
+    [XHA_VERB_DESTROY] = "destroy",
+    [XHA_VERB_SHUTDOWN] = "shutdown",
+    [XHA_VERB_CHECKPOINT] = "checkpoint",
+    [XHA_VERB_RESUME] = "resume",
+    [XHA_VERB_SCHED] = "sched",
+    [XHA_VERB_IMPORT] = "import",
+    [XHA_VERB_PARSE] = "parse",
+    [XHA_VERB_DESCRIBE] = "describe",
+    [XHA_VERB_CHECKPOINTS] = "checkpoints",
     [XHA_VERB_MONITOR] = "monitor",
+    [XHA_VERB_MIGRATE] = "migrate",
+    [XHA_VERB_RECEIVE] = "receive",
+    [XHA_VERB_SEND_DISKS] = "send-disks",
+    [XHA_VERB_RECEIVE_DISKS] = "receive-disks",
 };
 
 const char *xha_verb_name(enum xha_verb verb)
@@ -57,6 +69,15 @@ static json_t *checkpoint_json(const struct xha_job_checkpoint *c)
                      "snapshot_command", c->snapshot_command, "file", c->file);
 }
 
+static json_t *move_json(const struct xha_job_move *m)
+{
+    return json_pack("{s:I, s:s, s:s, s:i, s:i, s:s, s:s, s:s, s:I, s:I, s:s}", "id", (json_int_t)m->id,
+                     "mode", m->mode, "host", m->host, "port", (int)m->port, "port_last", (int)m->port_last,
+                     "bind", m->bind, "key_file", m->key_file, "compress", m->compress, "limit_bps",
+                     (json_int_t)m->limit_bps, "peer_timeout_s", (json_int_t)m->peer_timeout_s, "command",
+                     m->command);
+}
+
 static int write_json(const char *path, json_t *json, char *err, size_t err_len)
 {
     XHA_CLEANUP_FREE char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
@@ -77,12 +98,13 @@ static int write_json(const char *path, json_t *json, char *err, size_t err_len)
 int xha_job_write(const char *path, const struct xha_job *job, char *err, size_t err_len)
 {
     char uuid[XHA_UUID_TEXT];
-    json_t *json = json_pack(
-        "{s:i, s:I, s:s, s:s, s:s, s:I, s:i, s:I, s:s, s:s, s:b, s:o, s:o}", "v", XHA_JOB_VERSION, "id",
-        (json_int_t)job->id, "verb", xha_verb_name(job->verb), "uuid", xha_uuid_format(&job->uuid, uuid),
-        "name", job->name, "term", (json_int_t)job->term, "domid", (int)job->domid, "deadline_ms",
-        (json_int_t)job->deadline_ms, "config", job->config, "xlcfg", job->xlcfg, "take_over", job->take_over,
-        "sched", sched_json(&job->sched), "checkpoint", checkpoint_json(&job->checkpoint));
+    json_t *json = json_pack("{s:i, s:I, s:s, s:s, s:s, s:I, s:i, s:I, s:s, s:s, s:b, s:o, s:o, s:o}", "v",
+                             XHA_JOB_VERSION, "id", (json_int_t)job->id, "verb", xha_verb_name(job->verb),
+                             "uuid", xha_uuid_format(&job->uuid, uuid), "name", job->name, "term",
+                             (json_int_t)job->term, "domid", (int)job->domid, "deadline_ms",
+                             (json_int_t)job->deadline_ms, "config", job->config, "xlcfg", job->xlcfg,
+                             "take_over", job->take_over, "sched", sched_json(&job->sched), "checkpoint",
+                             checkpoint_json(&job->checkpoint), "move", move_json(&job->move));
 
     return write_json(path, json, err, err_len);
 }
@@ -211,6 +233,21 @@ static void read_checkpoint(struct reader *rd, json_t *obj, struct xha_job_check
     get_text(rd, obj, "file", c->file, sizeof c->file);
 }
 
+static void read_move(struct reader *rd, json_t *obj, struct xha_job_move *m)
+{
+    m->id = (uint64_t)get_int(rd, obj, "id", 0, INT64_MAX);
+    get_text(rd, obj, "mode", m->mode, sizeof m->mode);
+    get_text(rd, obj, "host", m->host, sizeof m->host);
+    m->port = (uint16_t)get_int(rd, obj, "port", 0, UINT16_MAX);
+    m->port_last = (uint16_t)get_int(rd, obj, "port_last", 0, UINT16_MAX);
+    get_text(rd, obj, "bind", m->bind, sizeof m->bind);
+    get_text(rd, obj, "key_file", m->key_file, sizeof m->key_file);
+    get_text(rd, obj, "compress", m->compress, sizeof m->compress);
+    m->limit_bps = (uint64_t)get_int(rd, obj, "limit_bps", 0, INT64_MAX);
+    m->peer_timeout_s = (uint32_t)get_int(rd, obj, "peer_timeout_s", 0, 3600);
+    get_text(rd, obj, "command", m->command, sizeof m->command);
+}
+
 int xha_job_read(const char *path, struct xha_job *job_r, char *err, size_t err_len)
 {
     struct reader rd = { .path = path, .err = err, .err_len = err_len };
@@ -237,6 +274,7 @@ int xha_job_read(const char *path, struct xha_job *job_r, char *err, size_t err_
     job.take_over = json_is_true(json_object_get(json, "take_over"));
     read_sched(&rd, json_object_get(json, "sched"), &job.sched);
     read_checkpoint(&rd, json_object_get(json, "checkpoint"), &job.checkpoint);
+    read_move(&rd, json_object_get(json, "move"), &job.move);
     json_decref(json);
     if (rd.bad)
         return -1;
@@ -286,6 +324,22 @@ void xha_job_progress(int fd, const char *step, uint64_t done, uint64_t total)
                        "{\"progress\":{\"step\":\"%s\",\"done\":%" PRIu64 ",\"total\":%" PRIu64 "}}\n", step,
                        done, total);
 
+    if (len > 0 && (size_t)len < sizeof line)
+        (void)xha_write_all(fd, line, (size_t)len);
+}
+
+void xha_job_progress_pace(int fd, const char *step, uint64_t done, uint64_t total,
+                           const struct xha_job_pace *pace)
+{
+    char line[384], eta[48] = "";
+    int len;
+
+    if (pace->eta_ms >= 0)
+        snprintf(eta, sizeof eta, ",\"eta_ms\":%" PRId64, pace->eta_ms);
+    len = snprintf(line, sizeof line,
+                   "{\"progress\":{\"step\":\"%s\",\"done\":%" PRIu64 ",\"total\":%" PRIu64
+                   ",\"bytes\":%" PRIu64 ",\"rate_bps\":%" PRIu64 ",\"round\":%" PRIu32 "%s}}\n",
+                   step, done, total, pace->wire_bytes, pace->bytes_per_s, pace->round, eta);
     if (len > 0 && (size_t)len < sizeof line)
         (void)xha_write_all(fd, line, (size_t)len);
 }

@@ -35,6 +35,11 @@ enum xha_verb {
     XHA_VERB_SCHED,
     /* a question of the daemon that changes the domain's checkpoints, and so takes its lock, too */
     XHA_VERB_IMPORT, /* checkpoint.file → the next checkpoint; data: its manifest, with its number */
+    /* the two ends of a move between hosts: they stream and tell, and never decide (struct xha_job_move) */
+    XHA_VERB_MIGRATE,       /* OK: all was sent, the guest is suspended here; REFUSED: it runs here */
+    XHA_VERB_RECEIVE,       /* OK: it is here, whole and paused, as domid; REFUSED: nothing is left here */
+    XHA_VERB_SEND_DISKS,    /* of a domain that is stopped; the configuration says which */
+    XHA_VERB_RECEIVE_DISKS, /* OK: all disks of the configuration are here, verified and on stable storage */
     /* questions of the daemon; they take no lock of the domain */
     XHA_VERB_PARSE,       /* xlcfg → data: what XHA_VERB_DESCRIBE gives */
     XHA_VERB_DESCRIBE,    /* name → data: config_json, name, uuid, memory_kib, type, vcpus, disks */
@@ -62,6 +67,29 @@ struct xha_job_checkpoint {
     char file[XHA_JOB_PATH_MAX];             /* IMPORT: a save file of xl's, or a checkpoint's */
 };
 
+/*
+ * One end of a move. The receiver starts first and tells where it listens by the progress line "listening",
+ * whose done and total are the port. Both ends hold the cluster's key, and name the same move and UUID.
+ */
+struct xha_job_move {
+    uint64_t id;
+    char mode[8];       /* MIGRATE: "live" (precopy) or "warm" (suspend, then stream); "": live */
+    char host[256];     /* MIGRATE, SEND_DISKS: name or address of the receiver */
+    uint16_t port;      /* ... and its port; RECEIVE, RECEIVE_DISKS: the first to try, 0 for any */
+    uint16_t port_last; /* RECEIVE, RECEIVE_DISKS: the last to try; 0: only port */
+    char bind[256];     /* RECEIVE, RECEIVE_DISKS: the address to listen at; "": all */
+    char key_file[XHA_JOB_PATH_MAX]; /* 64 hexadecimal digits and a newline, readable by root alone */
+    char compress[8];                /* MIGRATE, SEND_DISKS: "lz4", "zstd" or "none"; "": lz4 */
+    uint64_t limit_bps;              /* bytes a second on the network; 0: no limit */
+    uint32_t peer_timeout_s;         /* a peer that is silent for so long is gone; 0: 10 */
+    /*
+     * MIGRATE: instead of host and port, a command whose standard input and output are a stock `xl
+     * migrate-receive`, such as "ssh h2 xl migrate-receive". Then xl's own commit decides, and OK means that
+     * the domain runs there and is gone here.
+     */
+    char command[XHA_JOB_PATH_MAX];
+};
+
 struct xha_job {
     uint64_t id;
     enum xha_verb verb;
@@ -70,11 +98,12 @@ struct xha_job {
     uint64_t term;
     int32_t domid;
     int64_t deadline_ms;           /* from the start of the worker; xhad keeps watch over it */
-    char config[XHA_JOB_PATH_MAX]; /* START, RESTORE: config.json of the domain */
+    char config[XHA_JOB_PATH_MAX]; /* START, RESTORE, *_DISKS: config.json of the domain */
     char xlcfg[XHA_JOB_PATH_MAX];  /* PARSE */
     bool take_over;                /* MONITOR: end it */
     struct xha_job_sched sched;
     struct xha_job_checkpoint checkpoint;
+    struct xha_job_move move;
 };
 
 /* A worker's answer. data is owned by the struct: xha_job_done_clear(). */
@@ -83,7 +112,7 @@ struct xha_job_done {
     enum xha_result result;
     enum xha_refusal refusal;          /* with XHA_REFUSED */
     char message[XHA_JOB_MESSAGE_MAX]; /* for people */
-    int32_t domid;                     /* START, RESTORE with XHA_OK; else XHA_DOMID_NONE */
+    int32_t domid;                     /* START, RESTORE, RECEIVE with XHA_OK; else XHA_DOMID_NONE */
     uint32_t skipped;                  /* RESTORE: corrupt checkpoints passed over */
     json_t *data;                      /* may be NULL */
 };
@@ -123,6 +152,16 @@ int xha_job_is_locked(const char *job_path);
 
 /* One progress line on fd. Whoever reads may be gone: errors do not matter, SIGPIPE must be ignored. */
 void xha_job_progress(int fd, const char *step, uint64_t done, uint64_t total);
+
+/* The same with what is worth knowing of a move; -1 leaves eta_ms out. */
+struct xha_job_pace {
+    uint64_t wire_bytes;  /* on the network so far */
+    uint64_t bytes_per_s; /* over the last seconds */
+    int64_t eta_ms;       /* expected time to the end; -1: not known yet */
+    uint32_t round;       /* of precopy, from 1 on; 0: none */
+};
+void xha_job_progress_pace(int fd, const char *step, uint64_t done, uint64_t total,
+                           const struct xha_job_pace *pace);
 
 /* Reads one such line (without its newline). false: it is none. */
 bool xha_job_progress_parse(const char *line, size_t len, char *step, size_t step_len, uint64_t *done_r,
