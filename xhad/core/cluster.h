@@ -200,7 +200,11 @@ struct xha_cluster_event {
     union {
         struct xha_host_info info;
         struct xha_view_change view;
-        bool quorate;
+        struct {
+            bool quorate;
+            bool
+                exclusive; /* at most one side can be quorate: a majority or a device decides. false: two_node */
+        } quorum;
         struct {
             uint8_t from;
             const uint8_t *bytes; /* lent */
@@ -380,7 +384,11 @@ struct xha_cluster_status {
 void xha_cluster_status(const struct xha_cluster *cluster, struct xha_cluster_status *status_r);
 const struct xha_cluster_policy *xha_cluster_policy(const struct xha_cluster *cluster);
 
-/* Whether this host's watchdog may be poked for the quorum's sake: quorate, and its step was completed. */
+/*
+ * Whether this host's watchdog may be poked now: quorate, and a PULSE of its own that was sent less than two
+ * timing.poke ago has been delivered to it in order. So a host whose corosync hangs, or whose token is lost,
+ * stops poking by itself, long before anybody counts on it. Members whose pulses stay away are alarmed by name.
+ */
 bool xha_cluster_may_poke(const struct xha_cluster *cluster);
 
 struct xha_cluster_host {
