@@ -3,12 +3,14 @@
  *
  *   xhad-xen observe        sits between the hypervisor, xenstore and xhad, which holds the other end of fd 3
  *   xhad-xen work JOBFILE   does one piece of work and leaves its answer beside the job file
+ *   xhad-xen watchdog DIR   holds Xen's watchdog of the host; xhad holds the other end of fd 3
  *
- * Both are started by xhad. A libxl call may block for minutes or end its process; so none is made in the
+ * All are started by xhad. A libxl call may block for minutes or end its process; so none is made in the
  * daemon.
  */
 #include "config.h"
 #include "xhad/xen/observer.h"
+#include "xhad/xen/watchdog.h"
 #include "xhad/xen/work.h"
 
 #include <fcntl.h>
@@ -21,6 +23,7 @@ static int usage(FILE *f, int status)
 {
     fputs("usage: xhad-xen observe\n"
           "       xhad-xen work JOBFILE\n"
+          "       xhad-xen watchdog RUN_DIR\n"
           "xhad's helper towards Xen; it is started by xhad(8).\n",
           f);
     return status;
@@ -50,6 +53,8 @@ int main(int argc, char **argv)
         return xha_observer_main();
     if (argc == 3 && strcmp(argv[1], "work") == 0)
         return xha_work_main(argv[2]);
+    if (argc == 3 && strcmp(argv[1], "watchdog") == 0)
+        return xha_watchdog_main(argv[2]);
     if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
         return usage(stdout, 0);
     if (argc == 2 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0))

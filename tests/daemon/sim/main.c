@@ -1,5 +1,5 @@
 /*
- * main.c - xhad-sim: the two roles of xhad-xen against a directory, and a third for the stories.
+ * main.c - xhad-sim: the roles of xhad-xen against a directory, and one more for the stories.
  */
 #include "tests/daemon/sim/sim.h"
 #include <signal.h>
@@ -19,10 +19,15 @@ int main(int argc, char **argv)
         sim_note_pid();
         return sim_observe();
     }
+    if (argc == 3 && strcmp(argv[1], "watchdog") == 0) {
+        sim_enter();
+        sim_note_pid();
+        return sim_watchdog(argv[2]);
+    }
     if (argc >= 3 && strcmp(argv[1], "ctl") == 0) {
         sim_enter();
         return sim_ctl(argc - 2, argv + 2);
     }
-    fprintf(stderr, "usage: xhad-sim observe | work JOBFILE | ctl VERB …\n");
+    fprintf(stderr, "usage: xhad-sim observe | work JOBFILE | watchdog RUN_DIR | ctl VERB …\n");
     return 2;
 }

@@ -1,5 +1,5 @@
 /*
- * sim.h - a hypervisor kept in a directory: xhad-sim plays both roles of xhad-xen against it.
+ * sim.h - a hypervisor kept in a directory: xhad-sim plays the roles of xhad-xen against it.
  *
  * Nothing runs for a guest. Its vCPU time, its I/O, its beats and the counter in its memory grow as time
  * passes, from what its file says; CLOCK_MONOTONIC is the same in all processes. XHA_SIM_DIR holds:
@@ -7,8 +7,10 @@
  *   domains/DOMID.json   what is on the host; its UUID may be there twice
  *   released             touched when a domain appears, ends or goes: xenstore's @releaseDomain
  *   trace                one line per thing done: SECONDS.MICROSECONDS WHAT…
- *   pids                 of all observers and workers so far, for the story's clean-up
+ *   pids                 of all processes of these roles so far, for the story's clean-up
  *   lock, next_domid     one at a time
+ *   timers               the host's watchdog timers: ID DEADLINE_MS, one a line
+ *   fired                there when one of them has fired: the machine would have rebooted
  *
  * and the knobs that a story turns, files of one line. One with ".once" behind its name is used up by its
  * first use.
@@ -21,6 +23,8 @@
  *   monitor-NAME                stock xl's monitor of that domain: its pid
  *   store-ill                   xenstore answers no more
  *   observer                    of the observer: die, silent or garbage
+ *   watchdog                    of the watchdog's holder: deaf (never answers) or refuse (Xen does not do it)
+ *   watchdog-fires              a shell command that is run when a timer fires, after `fired` is there
  */
 #ifndef XHA_TESTS_SIM_H
 #define XHA_TESTS_SIM_H
@@ -111,6 +115,7 @@ void sim_perform_import(void);
 
 int sim_observe(void);
 int sim_work(const char *job_path);
+int sim_watchdog(const char *run_dir);
 int sim_ctl(int argc, char **argv);
 
 #endif
