@@ -22,7 +22,7 @@ static char dir[64], sock[128];
 static unsigned asked, answered;
 
 /* Asks of the request all that commands ask, and answers in one of three ways. */
-static void on_request(void *user, uint64_t client, const struct xha_request *request)
+static void on_request(void *user, uint64_t client, const struct xha_control_request *request)
 {
     char small[4], name[128];
     json_int_t number = 1;

@@ -74,7 +74,7 @@ static void test_lines(void **state)
 
 static const char *parse(const char *line)
 {
-    struct xha_request request;
+    struct xha_control_request request;
     const char *code;
     char text[300];
 
@@ -106,7 +106,7 @@ static void test_request_args(void **state)
 {
     static const char line[] =
         "{\"v\":1,\"cmd\":\"x\",\"wait\":true,\"args\":{\"s\":\"four\",\"n\":7,\"b\":true,\"z\":null}}";
-    struct xha_request r;
+    struct xha_control_request r;
     const char *code;
     char text[300], s[5] = "-", cut[4] = "-";
     json_int_t n = 1;

@@ -31,6 +31,20 @@ const char *xha_log_target_name(enum xha_log_target target)
     return (unsigned)target < XHA_LOG_TARGET_N_ ? name[target] : "?";
 }
 
+const char *xha_on_shutdown_name(enum xha_on_shutdown on_shutdown)
+{
+    static const char *const name[] = { "evacuate", "stop", "leave" };
+
+    return (unsigned)on_shutdown < XHA_ON_SHUTDOWN_N_ ? name[on_shutdown] : "?";
+}
+
+const char *xha_move_compress_name(enum xha_move_compress compress)
+{
+    static const char *const name[] = { "lz4", "zstd", "none" };
+
+    return (unsigned)compress < XHA_MOVE_COMPRESS_N_ ? name[compress] : "?";
+}
+
 static const char *word_order(int value)
 {
     return xha_order_name((enum xha_order)value);
@@ -44,6 +58,23 @@ static const char *word_log_level(int value)
 static const char *word_log_target(int value)
 {
     return xha_log_target_name((enum xha_log_target)value);
+}
+
+static const char *word_on_shutdown(int value)
+{
+    return xha_on_shutdown_name((enum xha_on_shutdown)value);
+}
+
+static const char *word_move_compress(int value)
+{
+    return xha_move_compress_name((enum xha_move_compress)value);
+}
+
+static const char *word_placement(int value)
+{
+    static const char *const name[] = { "best-fit", "worst-fit", "round-robin" };
+
+    return (unsigned)value < XHA_PLACEMENT_N_ ? name[value] : "?";
 }
 
 #define AT(field) offsetof(struct xha_conf, field)
@@ -107,6 +138,58 @@ static const struct xha_param rows[] = {
     { .name = "history_size_mib", .type = XHA_PARAM_INT, .live = true, .offset = AT(history_size_mib),
       .dflt = 64, .min = 1, .max = 65536,
       .doc = "MiB of history that are kept for `xl-ha log` and `xl-ha why`" },
+    { .name = "metrics_file", .type = XHA_PARAM_PATH, .live = true, .offset = AT(metrics_file),
+      .dflt_text = "", .min = 0, .max = PATH_MOST,
+      .doc = "where figures for Prometheus are written, for node_exporter's textfile collector" },
+    { .name = "cluster", .type = XHA_PARAM_BOOL, .live = false, .offset = AT(cluster), .dflt = false,
+      .doc = "this host is one of a cluster, and corosync runs on it" },
+    { .name = "address", .type = XHA_PARAM_STRING, .live = true, .offset = AT(address),
+      .dflt_text = "", .min = 0, .max = 63,
+      .doc = "name or address where other hosts reach this one for moves; empty: corosync's" },
+    { .name = "tags", .type = XHA_PARAM_STRING, .live = true, .offset = AT(tags),
+      .dflt_text = "", .min = 0, .max = 255,
+      .doc = "what policies may ask of a host by place.tags: names, separated by commas" },
+    { .name = "networks", .type = XHA_PARAM_STRING, .live = true, .offset = AT(networks),
+      .dflt_text = "", .min = 0, .max = 255,
+      .doc = "networks that this host reaches, for place.networks" },
+    { .name = "storages", .type = XHA_PARAM_STRING, .live = true, .offset = AT(storages),
+      .dflt_text = "", .min = 0, .max = 255,
+      .doc = "storages that this host reaches, for place.storages" },
+    { .name = "memory_reserve", .type = XHA_PARAM_INT, .live = true, .offset = AT(memory_reserve_mib),
+      .dflt = 256, .min = 0, .max = 1024 * 1024,
+      .doc = "MiB that are kept free beside dom0's own memory when domains are placed here" },
+    { .name = "self_fence", .type = XHA_PARAM_BOOL, .live = true, .offset = AT(self_fence), .dflt = true,
+      .doc = "Xen's watchdog resets this host when it is cut off, while the cluster is armed" },
+    { .name = "key_file", .type = XHA_PARAM_PATH, .live = true, .offset = AT(key_file),
+      .dflt_text = XHA_SYSCONF_DIR "/cluster.key", .min = 1, .max = PATH_MOST,
+      .doc = "the cluster's key, with which hosts move domains between them" },
+    { .name = "move.compress", .type = XHA_PARAM_ENUM, .live = true, .offset = AT(move.compress),
+      .dflt = XHA_MOVE_LZ4, .word = word_move_compress, .words = XHA_MOVE_COMPRESS_N_,
+      .doc = "how moves from this host are compressed: lz4, zstd or none" },
+    { .name = "move.limit", .type = XHA_PARAM_INT, .live = true, .offset = AT(move.limit_kib),
+      .dflt = 0, .min = 0, .max = INT32_MAX,
+      .doc = "KiB a second that a move from this host may send; 0: no limit" },
+    { .name = "move.port", .type = XHA_PARAM_INT, .live = true, .offset = AT(move.port),
+      .dflt = 49160, .min = 1, .max = 65535,
+      .doc = "the first of the TCP ports at which moves to this host are received" },
+    { .name = "move.port_last", .type = XHA_PARAM_INT, .live = true, .offset = AT(move.port_last),
+      .dflt = 49223, .min = 1, .max = 65535,
+      .doc = "the last of them" },
+    { .name = "on_shutdown", .type = XHA_PARAM_ENUM, .live = true, .offset = AT(on_shutdown),
+      .dflt = XHA_ON_SHUTDOWN_EVACUATE, .word = word_on_shutdown, .words = XHA_ON_SHUTDOWN_N_,
+      .doc = "what becomes of the guests when this host is shut down: evacuate, stop or leave" },
+    { .name = "placement", .type = XHA_PARAM_ENUM, .live = true, .offset = AT(placement),
+      .dflt = XHA_PLACE_BEST_FIT, .word = word_placement, .words = XHA_PLACEMENT_N_,
+      .doc = "which of the hosts that can take a domain gets it: best-fit, worst-fit or round-robin" },
+    { .name = "survive", .type = XHA_PARAM_INT, .live = true, .offset = AT(survive),
+      .dflt = 0, .min = 0, .max = XHA_HOSTS_MAX - 1,
+      .doc = "so many hosts may be lost at once and all domains still find a place; 0: not looked at" },
+    { .name = "parallel_moves", .type = XHA_PARAM_INT, .live = true, .offset = AT(parallel_moves),
+      .dflt = 2, .min = 1, .max = 64,
+      .doc = "domains that leave a host in maintenance at once" },
+    { .name = "move_timeout", .type = XHA_PARAM_SECONDS, .live = true, .offset = AT(move_timeout),
+      .dflt = HOUR, .min = 10 * SECOND, .max = 24 * HOUR,
+      .doc = "seconds after which a move that has not come to its end is given up" },
 };
 /* clang-format on */
 
@@ -117,6 +200,16 @@ const struct xha_params xha_conf_params = {
     .row = rows,
     .n = sizeof(rows) / sizeof(rows[0]),
 };
+
+bool xha_conf_is_shared(const struct xha_param *param)
+{
+    static const char *const shared[] = { "placement", "survive", "parallel_moves", "move_timeout" };
+
+    for (size_t i = 0; i < sizeof(shared) / sizeof(shared[0]); i++)
+        if (strcmp(param->name, shared[i]) == 0)
+            return true;
+    return false;
+}
 
 int xha_conf_default(struct xha_conf *conf_r)
 {
@@ -147,6 +240,12 @@ static int check(const struct xha_conf *conf, struct xha_problems *problems)
                          "taken for a loss before anybody has looked twice",
                          xha_param_seconds_text(s->vanish_grace.ms, window, sizeof(window)),
                          xha_param_seconds_text(s->round_interval.ms, interval, sizeof(interval)));
+        rc = XHA_CONF_E_BAD;
+    }
+    if (conf->move.port > conf->move.port_last) {
+        xha_problems_add(problems, conf->file, line_of(conf, "move.port"),
+                         "move.port (%" PRIu32 ") must not be more than move.port_last (%" PRIu32 ")",
+                         conf->move.port, conf->move.port_last);
         rc = XHA_CONF_E_BAD;
     }
     if (s->parallel > s->max_domains) {

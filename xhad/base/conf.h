@@ -9,11 +9,21 @@
 #define XHA_CONF_H
 
 #include "xhad/base/params.h"
-#include "xhad/core/core.h"
+#include "xhad/core/cluster.h"
 
 enum xha_log_level { XHA_LOG_ERROR, XHA_LOG_WARNING, XHA_LOG_INFO, XHA_LOG_DEBUG, XHA_LOG_LEVEL_N_ };
 
 enum xha_log_target { XHA_LOG_STDERR, XHA_LOG_SYSLOG, XHA_LOG_TARGET_N_ };
+
+/* What becomes of the guests when this host is shut down. */
+enum xha_on_shutdown {
+    XHA_ON_SHUTDOWN_EVACUATE, /* they are moved away; those that cannot be are stopped */
+    XHA_ON_SHUTDOWN_STOP,     /* they are stopped, and started elsewhere where their policies allow */
+    XHA_ON_SHUTDOWN_LEAVE,    /* not xhad's affair */
+    XHA_ON_SHUTDOWN_N_
+};
+
+enum xha_move_compress { XHA_MOVE_LZ4, XHA_MOVE_ZSTD, XHA_MOVE_PLAIN, XHA_MOVE_COMPRESS_N_ };
 
 struct xha_conf {
     struct xha_settings settings;
@@ -27,6 +37,24 @@ struct xha_conf {
     enum xha_log_target log_target;
     uint32_t alarm_rate; /* alarms of one kind for one domain in a minute; more are counted and told once */
     uint32_t history_size_mib;
+    char *metrics_file; /* "": none */
+    bool cluster;       /* false: this host alone, without corosync */
+    /* of this host as a member: what it is and has, for the others */
+    char *address; /* where moves reach it, "": as corosync does */
+    char *tags, *networks, *storages;
+    uint32_t memory_reserve_mib;
+    bool self_fence; /* by Xen's watchdog, while the cluster is armed */
+    char *key_file;
+    struct {
+        enum xha_move_compress compress;
+        uint32_t limit_kib; /* a second; 0: none */
+        uint32_t port, port_last;
+    } move;
+    enum xha_on_shutdown on_shutdown;
+    /* of the whole cluster: the newest change on any host holds */
+    enum xha_placement placement;
+    uint32_t survive, parallel_moves;
+    struct xha_span move_timeout;
     char *file; /* where it was read from, NULL: only defaults */
     struct xha_origin origin;
 };
@@ -56,5 +84,10 @@ void xha_conf_print(const struct xha_conf *conf, bool docs, FILE *out);
 
 const char *xha_log_level_name(enum xha_log_level level);
 const char *xha_log_target_name(enum xha_log_target target);
+const char *xha_on_shutdown_name(enum xha_on_shutdown on_shutdown);
+const char *xha_move_compress_name(enum xha_move_compress compress);
+
+/* The parameters of the whole cluster, by their names: a change of one is told to all hosts. */
+bool xha_conf_is_shared(const struct xha_param *param);
 
 #endif

@@ -56,6 +56,18 @@ static const char *word_disks(int value)
 
 #define AT(field) offsetof(struct xha_domain_spec, field)
 
+static const char *word_move(int value)
+{
+    static const char *const name[] = { "auto", "live", "warm", "cold" };
+
+    return (unsigned)value < XHA_MOVE_MODE_N_ ? name[value] : "?";
+}
+
+static const char *word_storage(int value)
+{
+    return xha_storage_name((enum xha_storage)value);
+}
+
 #define REACTION(name_, failure, dflt_, doc_)                                                                \
     {                                                                                                        \
         .name = name_, .type = XHA_PARAM_ENUM, .live = true, .offset = AT(policy.react[failure]),            \
@@ -167,6 +179,40 @@ static const struct xha_param rows[] = {
     { .name = "sched.pool", .type = XHA_PARAM_STRING, .live = true, .offset = AT(sched.pool),
       .dflt_text = "", .min = 0, .max = 63,
       .doc = "cpupool to put it in; empty: where its configuration puts it" },
+    { .name = "place.tags", .type = XHA_PARAM_STRING, .live = true, .offset = AT(place.tags),
+      .dflt_text = "", .min = 0, .max = 127,
+      .doc = "tags that a host must have to run it: names, separated by commas" },
+    { .name = "place.not_tags", .type = XHA_PARAM_STRING, .live = true, .offset = AT(place.not_tags),
+      .dflt_text = "", .min = 0, .max = 127,
+      .doc = "tags that it must not have" },
+    { .name = "place.networks", .type = XHA_PARAM_STRING, .live = true, .offset = AT(place.networks),
+      .dflt_text = "", .min = 0, .max = 127,
+      .doc = "networks that the host must reach" },
+    { .name = "place.storages", .type = XHA_PARAM_STRING, .live = true, .offset = AT(place.storages),
+      .dflt_text = "", .min = 0, .max = 127,
+      .doc = "storages that the host must reach" },
+    { .name = "place.hosts", .type = XHA_PARAM_STRING, .live = true, .offset = AT(place.hosts),
+      .dflt_text = "", .min = 0, .max = 255,
+      .doc = "only these hosts may run it; empty: all" },
+    { .name = "place.prefer", .type = XHA_PARAM_STRING, .live = true, .offset = AT(place.prefer),
+      .dflt_text = "", .min = 0, .max = XHA_NAME_MAX - 1,
+      .doc = "the host where it runs if it can" },
+    { .name = "place.affinity", .type = XHA_PARAM_STRING, .live = true, .offset = AT(place.affinity),
+      .dflt_text = "", .min = 0, .max = XHA_NAME_MAX - 1,
+      .doc = "a group whose domains run on one host together" },
+    { .name = "place.anti_affinity", .type = XHA_PARAM_STRING, .live = true, .offset = AT(place.anti_affinity),
+      .dflt_text = "", .min = 0, .max = XHA_NAME_MAX - 1,
+      .doc = "a group whose domains run on hosts of their own" },
+    { .name = "relocate", .type = XHA_PARAM_BOOL, .live = true, .offset = AT(relocate), .dflt = true,
+      .doc = "it may run on another host when its own is lost or has no room for it" },
+    { .name = "failback", .type = XHA_PARAM_BOOL, .live = true, .offset = AT(failback), .dflt = false,
+      .doc = "it goes back to its preferred host, or where maintenance took it from, when that can take it" },
+    { .name = "move", .type = XHA_PARAM_ENUM, .live = true, .offset = AT(move),
+      .dflt = XHA_MOVE_AUTO, .word = word_move, .words = XHA_MOVE_MODE_N_,
+      .doc = "how it is moved to another host: auto, live, warm or cold" },
+    { .name = "storage", .type = XHA_PARAM_ENUM, .live = true, .offset = AT(storage),
+      .dflt = XHA_STORAGE_SHARED, .word = word_storage, .words = XHA_STORAGE_N_,
+      .doc = "its disks: shared (all hosts reach them) or copy (moved along, while it is stopped)" },
 };
 /* clang-format on */
 
@@ -261,6 +307,24 @@ static void check_affinity(struct check *c)
         bad(c, "sched.affinity", "sched.affinity: \"%.80s\" is no list of CPUs: all, or such as 0-3,^2", a);
 }
 
+static void check_place(struct check *c)
+{
+    static const char *const name[] = { "place.tags",     "place.not_tags",     "place.networks",
+                                        "place.storages", "place.hosts",        "place.prefer",
+                                        "place.affinity", "place.anti_affinity" };
+
+    for (size_t i = 0; i < sizeof(name) / sizeof(name[0]); i++) {
+        const char *value = xha_param_get_text(xha_params_find(&xha_domain_params, name[i]), c->spec);
+
+        if (!xha_names_ok(value) || (i >= 5 && strchr(value, ',')))
+            bad(c, name[i], "%s: \"%.80s\" is no %s: letters, digits and -_. %s", name[i], value,
+                i >= 5 ? "name" : "list of names", i >= 5 ? "alone" : "each, separated by commas");
+    }
+    if (*c->spec->place.affinity && !strcmp(c->spec->place.affinity, c->spec->place.anti_affinity))
+        bad(c, "place.affinity", "place.affinity and place.anti_affinity name the same group %s",
+            c->spec->place.affinity);
+}
+
 /* Monitor means: never act. Whatever the reactions say, they are alarms, and `xhad -n` shows it. */
 static void silence_monitor(struct xha_domain_spec *spec)
 {
@@ -293,6 +357,7 @@ int xha_domain_spec_parse(const char *file, const char *text, size_t len, struct
     check_times(&c);
     check_checkpoint(&c);
     check_affinity(&c);
+    check_place(&c);
     rc = c.rc;
     silence_monitor(spec_r);
 out:

@@ -20,6 +20,13 @@ enum xha_disks {
     XHA_DISKS_N_
 };
 
+/* What a move to another host finds of the domain's disks. */
+enum xha_storage {
+    XHA_STORAGE_SHARED, /* the same ones */
+    XHA_STORAGE_COPY,   /* nothing: they are moved along, while the domain is stopped */
+    XHA_STORAGE_N_
+};
+
 struct xha_domain_spec {
     struct xha_policy policy; /* memory_kib is 0: the domain's configuration says it, not the policy */
     char *config;             /* path of an xl.cfg, "" when domain is given */
@@ -38,6 +45,14 @@ struct xha_domain_spec {
         char *affinity;  /* list of CPUs as in xl vcpu-pin, "all" */
         char *pool;      /* cpupool, "": where the configuration puts it */
     } sched;
+    struct {
+        char *tags, *not_tags, *networks, *storages, *hosts; /* names, separated by commas; "": any */
+        char *prefer;                                        /* a host, "": none */
+        char *affinity, *anti_affinity;                      /* a group, "": none */
+    } place;
+    bool relocate, failback;
+    enum xha_move_mode move;
+    enum xha_storage storage;
     char *file; /* where it was read from */
     struct xha_origin origin;
 };
@@ -60,10 +75,17 @@ int xha_domain_spec_check(const struct xha_domain_spec *spec, const struct xha_c
 
 void xha_domain_spec_clear(struct xha_domain_spec *spec);
 
+/* What the cluster has to know for placing it. vcpus: as its configuration says. */
+void xha_domain_spec_needs(const struct xha_domain_spec *spec, uint32_t vcpus, struct xha_needs *needs_r);
+
+/* Whether it is a list of names as tags, networks, storages and hosts are written: "a,b-2,c.d"; also "". */
+bool xha_names_ok(const char *list);
+
 /* As `xhad -n` shows it. */
 void xha_domain_spec_print(const struct xha_domain_spec *spec, bool docs, FILE *out);
 
 const char *xha_compress_name(enum xha_compress compress);
 const char *xha_disks_name(enum xha_disks disks);
+const char *xha_storage_name(enum xha_storage storage);
 
 #endif

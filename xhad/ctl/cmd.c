@@ -28,7 +28,7 @@ static const struct {
     { "check-config", xha_cmd_check_config },
 };
 
-void xha_cmd(void *daemon, uint64_t client, const struct xha_request *request)
+void xha_cmd(void *daemon, uint64_t client, const struct xha_control_request *request)
 {
     struct xha_call call = { .d = daemon, .client = client, .request = request };
 

@@ -11,7 +11,7 @@
 struct xha_call {
     struct xha_daemon *d;
     uint64_t client;
-    const struct xha_request *request;
+    const struct xha_control_request *request;
 };
 
 typedef void xha_cmd_fn(const struct xha_call *call);

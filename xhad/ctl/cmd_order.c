@@ -241,7 +241,7 @@ void xha_cmd_restore(const struct xha_call *call)
 /* What the call changes of what holds; false after answering with an error. */
 static bool take_sched(const struct xha_call *call, struct xha_job_sched *s, bool *any_r)
 {
-    const struct xha_request *r = call->request;
+    const struct xha_control_request *r = call->request;
     json_int_t weight = s->weight, cap = s->cap;
 
     if (!xha_request_int(r, "weight", 1, 65535, &weight)) {

@@ -249,7 +249,7 @@ static void refuse(struct client *c, const char *code, const char *message)
 
 static void take_line(struct client *c, const char *line, size_t len)
 {
-    struct xha_request request;
+    struct xha_control_request request;
     const char *code;
     char text[256];
 

@@ -17,7 +17,7 @@
 struct xha_control;
 
 /* Answers with exactly one of xha_control_ok() and xha_control_error(), now or later. */
-typedef void xha_control_cb(void *user, uint64_t client, const struct xha_request *request);
+typedef void xha_control_cb(void *user, uint64_t client, const struct xha_control_request *request);
 
 /* NULL with a text. */
 struct xha_control *xha_control_new(uv_loop_t *loop, const char *run_dir, xha_control_cb *request, void *user,

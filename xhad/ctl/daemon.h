@@ -121,7 +121,7 @@ int xha_reload_check(const struct xha_daemon *d, json_t *report);
 /* ---- cmd.c ---- */
 
 /* Answers one request, now or later. */
-void xha_cmd(void *daemon, uint64_t client, const struct xha_request *request);
+void xha_cmd(void *daemon, uint64_t client, const struct xha_control_request *request);
 /* The word of the control socket for a rc of the core. */
 const char *xha_cmd_error_code(int rc);
 

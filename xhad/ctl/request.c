@@ -29,7 +29,7 @@ static bool too_deep(const char *line, size_t len)
     return false;
 }
 
-static int check(struct xha_request *request, const char **code_r, char *text, size_t text_len)
+static int check(struct xha_control_request *request, const char **code_r, char *text, size_t text_len)
 {
     const json_t *v = json_object_get(request->json, "v"), *args = json_object_get(request->json, "args");
 
@@ -59,10 +59,10 @@ static int check(struct xha_request *request, const char **code_r, char *text, s
     return 0;
 }
 
-int xha_request_parse(const char *line, size_t len, struct xha_request *request_r, const char **code_r,
-                      char *text, size_t text_len)
+int xha_request_parse(const char *line, size_t len, struct xha_control_request *request_r,
+                      const char **code_r, char *text, size_t text_len)
 {
-    struct xha_request request = { 0 };
+    struct xha_control_request request = { 0 };
     json_error_t error;
 
     *code_r = "bad-request";
@@ -83,13 +83,13 @@ int xha_request_parse(const char *line, size_t len, struct xha_request *request_
     return 0;
 }
 
-void xha_request_clear(struct xha_request *request)
+void xha_request_clear(struct xha_control_request *request)
 {
     json_decref(request->json);
-    *request = (struct xha_request){ 0 };
+    *request = (struct xha_control_request){ 0 };
 }
 
-bool xha_request_text(const struct xha_request *request, const char *key, char *buf, size_t len)
+bool xha_request_text(const struct xha_control_request *request, const char *key, char *buf, size_t len)
 {
     const json_t *v = json_object_get(request->args, key);
 
@@ -101,8 +101,8 @@ bool xha_request_text(const struct xha_request *request, const char *key, char *
     return true;
 }
 
-bool xha_request_int(const struct xha_request *request, const char *key, json_int_t min, json_int_t max,
-                     json_int_t *value_r)
+bool xha_request_int(const struct xha_control_request *request, const char *key, json_int_t min,
+                     json_int_t max, json_int_t *value_r)
 {
     const json_t *v = json_object_get(request->args, key);
 
@@ -114,7 +114,7 @@ bool xha_request_int(const struct xha_request *request, const char *key, json_in
     return true;
 }
 
-bool xha_request_bool(const struct xha_request *request, const char *key, bool *value_r)
+bool xha_request_bool(const struct xha_control_request *request, const char *key, bool *value_r)
 {
     const json_t *v = json_object_get(request->args, key);
 
