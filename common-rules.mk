@@ -21,5 +21,5 @@ XHA_PATHS = \
 # For programs with tests/unit/fake-xen.c: the calls that it stands in for.
 FAKE_XEN_WRAPS = \
 	-Wl,--wrap=xc_interface_open -Wl,--wrap=xc_interface_close -Wl,--wrap=xc_version -Wl,--wrap=xc_sched_id \
-	-Wl,--wrap=xc_domain_getinfolist -Wl,--wrap=xs_open -Wl,--wrap=xs_close -Wl,--wrap=xs_write \
+	-Wl,--wrap=xc_domain_getinfolist -Wl,--wrap=xc_physinfo -Wl,--wrap=xs_open -Wl,--wrap=xs_close -Wl,--wrap=xs_write \
 	-Wl,--wrap=xs_read -Wl,--wrap=xs_watch -Wl,--wrap=xs_read_watch

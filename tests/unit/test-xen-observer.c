@@ -129,6 +129,9 @@ static void test_beats_of_tracked_domains_only(void **state)
     assert_int_equal(obs.u.round.r.failed_reads, 0);
     assert_int_equal(obs.u.round.store_ops, 3); /* two for the canary, one for the beat */
     assert_int_equal(obs.u.round.hypercalls, 1);
+    assert_int_equal(obs.u.round.memory_kib, 4 << 20);
+    assert_int_equal(obs.u.round.free_kib, 1 << 20);
+    assert_int_equal(obs.u.round.pcpus, 4);
     hear_kind(true, 2, &seen, &n);
     assert_false(seen.beat_read);
     say((struct xha_obs){ .type = XHA_OBS_UNTRACK, .uuid = { { 0, 1 } } });

@@ -38,6 +38,13 @@ const char *xha_on_shutdown_name(enum xha_on_shutdown on_shutdown)
     return (unsigned)on_shutdown < XHA_ON_SHUTDOWN_N_ ? name[on_shutdown] : "?";
 }
 
+const char *xha_no_quorum_name(enum xha_no_quorum no_quorum)
+{
+    static const char *const name[] = { "fence", "run-on" };
+
+    return (unsigned)no_quorum < XHA_NO_QUORUM_N_ ? name[no_quorum] : "?";
+}
+
 const char *xha_move_compress_name(enum xha_move_compress compress)
 {
     static const char *const name[] = { "lz4", "zstd", "none" };
@@ -63,6 +70,11 @@ static const char *word_log_target(int value)
 static const char *word_on_shutdown(int value)
 {
     return xha_on_shutdown_name((enum xha_on_shutdown)value);
+}
+
+static const char *word_no_quorum(int value)
+{
+    return xha_no_quorum_name((enum xha_no_quorum)value);
 }
 
 static const char *word_move_compress(int value)
@@ -158,8 +170,9 @@ static const struct xha_param rows[] = {
     { .name = "memory_reserve", .type = XHA_PARAM_INT, .live = true, .offset = AT(memory_reserve_mib),
       .dflt = 256, .min = 0, .max = 1024 * 1024,
       .doc = "MiB that are kept free beside dom0's own memory when domains are placed here" },
-    { .name = "self_fence", .type = XHA_PARAM_BOOL, .live = true, .offset = AT(self_fence), .dflt = true,
-      .doc = "Xen's watchdog resets this host when it is cut off, while the cluster is armed" },
+    { .name = "no_quorum", .type = XHA_PARAM_ENUM, .live = true, .offset = AT(no_quorum),
+      .dflt = XHA_NO_QUORUM_FENCE, .word = word_no_quorum, .words = XHA_NO_QUORUM_N_,
+      .doc = "when this host is cut off: fence (Xen's watchdog resets it) or run-on (its guests run on)" },
     { .name = "key_file", .type = XHA_PARAM_PATH, .live = true, .offset = AT(key_file),
       .dflt_text = XHA_SYSCONF_DIR "/cluster.key", .min = 1, .max = PATH_MOST,
       .doc = "the cluster's key, with which hosts move domains between them" },

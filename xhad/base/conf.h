@@ -23,6 +23,13 @@ enum xha_on_shutdown {
     XHA_ON_SHUTDOWN_N_
 };
 
+/* What this host does about itself when it is cut off, while the cluster is armed. */
+enum xha_no_quorum {
+    XHA_NO_QUORUM_FENCE,  /* Xen's watchdog resets it */
+    XHA_NO_QUORUM_RUN_ON, /* its guests run on, and nobody takes them over on the watchdog's word */
+    XHA_NO_QUORUM_N_
+};
+
 enum xha_move_compress { XHA_MOVE_LZ4, XHA_MOVE_ZSTD, XHA_MOVE_PLAIN, XHA_MOVE_COMPRESS_N_ };
 
 struct xha_conf {
@@ -43,7 +50,7 @@ struct xha_conf {
     char *address; /* where moves reach it, "": as corosync does */
     char *tags, *networks, *storages;
     uint32_t memory_reserve_mib;
-    bool self_fence; /* by Xen's watchdog, while the cluster is armed */
+    enum xha_no_quorum no_quorum;
     char *key_file;
     struct {
         enum xha_move_compress compress;
@@ -85,6 +92,7 @@ void xha_conf_print(const struct xha_conf *conf, bool docs, FILE *out);
 const char *xha_log_level_name(enum xha_log_level level);
 const char *xha_log_target_name(enum xha_log_target target);
 const char *xha_on_shutdown_name(enum xha_on_shutdown on_shutdown);
+const char *xha_no_quorum_name(enum xha_no_quorum no_quorum);
 const char *xha_move_compress_name(enum xha_move_compress compress);
 
 /* The parameters of the whole cluster, by their names: a change of one is told to all hosts. */

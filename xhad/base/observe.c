@@ -95,6 +95,9 @@ static void put_round(struct wire *w, const struct xha_obs *obs)
     w->count[0] = r->failed_reads;
     w->count[1] = obs->u.round.store_ops;
     w->count[2] = obs->u.round.hypercalls;
+    w->number[0] = obs->u.round.memory_kib;
+    w->number[1] = obs->u.round.free_kib;
+    w->reason = obs->u.round.pcpus;
 }
 
 static int get_round(const struct wire *w, struct xha_obs *obs_r)
@@ -110,6 +113,9 @@ static int get_round(const struct wire *w, struct xha_obs *obs_r)
     };
     obs_r->u.round.store_ops = w->count[1];
     obs_r->u.round.hypercalls = w->count[2];
+    obs_r->u.round.memory_kib = w->number[0];
+    obs_r->u.round.free_kib = w->number[1];
+    obs_r->u.round.pcpus = w->reason;
     return XHA_OBS_OK;
 }
 

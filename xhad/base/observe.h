@@ -60,6 +60,10 @@ struct xha_obs {
             struct xha_round r;
             uint32_t store_ops;  /* xenstore requests that this round took */
             uint32_t hypercalls; /* domain listings that this round took */
+            /* Of the host, with beats_read; 0: not known. */
+            uint64_t memory_kib; /* that guests can have in all: dom0's own taken off */
+            uint64_t free_kib;   /* ... and have not */
+            uint32_t pcpus;
         } round;
         struct xha_probed probed;
     } u;

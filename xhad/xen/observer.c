@@ -138,6 +138,23 @@ static int tell_seen(struct observer *o, const xc_domaininfo_t *d, const struct 
     return tell(o, &obs);
 }
 
+/* What the host has for guests. Not known where the hypervisor does not say; the rounds go on without it. */
+static void read_host(struct observer *o, struct xha_obs *obs)
+{
+    const uint64_t page_kib = XC_PAGE_SIZE / 1024;
+    xc_physinfo_t phys = { 0 };
+    xc_domaininfo_t dom0;
+    uint64_t own = 0;
+
+    if (xc_physinfo(o->xch, &phys) < 0)
+        return;
+    if (xc_domain_getinfolist(o->xch, 0, 1, &dom0) == 1 && dom0.domain == 0)
+        own = dom0.tot_pages;
+    obs->u.round.memory_kib = (phys.total_pages > own ? phys.total_pages - own : 0) * page_kib;
+    obs->u.round.free_kib = phys.free_pages * page_kib;
+    obs->u.round.pcpus = phys.nr_cpus;
+}
+
 /* Tells of the newest listing; with the answered batch, or NULL. */
 static int tell_round(struct observer *o, const struct xha_beat_batch *batch, struct xha_round round)
 {
@@ -157,6 +174,8 @@ static int tell_round(struct observer *o, const struct xha_beat_batch *batch, st
     obs.u.round.r = round;
     obs.u.round.store_ops = batch ? batch->ops : 0;
     obs.u.round.hypercalls = o->hypercalls;
+    if (round.beats_read)
+        read_host(o, &obs);
     return tell(o, &obs);
 }
 

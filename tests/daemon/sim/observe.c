@@ -101,6 +101,10 @@ static void say_round(bool beats, int64_t lag_ms)
     json_array_foreach(list, i, domain) say_seen(domain, round);
     json_decref(list);
     obs.u.round.hypercalls = 1;
+    if (beats) {
+        obs.u.round.memory_kib = (uint64_t)sim_knob_int("host_mib", 8192) * 1024;
+        obs.u.round.pcpus = (uint32_t)sim_knob_int("host_cpus", 4);
+    }
     say(&obs);
 }
 

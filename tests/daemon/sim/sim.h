@@ -22,6 +22,7 @@
  *   deaf-NAME                   that guest does not heed a shutdown
  *   monitor-NAME                stock xl's monitor of that domain: its pid
  *   store-ill                   xenstore answers no more
+ *   host_mib, host_cpus         what the host has for guests (8192, 4)
  *   observer                    of the observer: die, silent or garbage
  *   watchdog                    of the watchdog's holder: deaf (never answers) or refuse (Xen does not do it)
  *   watchdog-fires              a shell command that is run when a timer fires, after `fired` is there
