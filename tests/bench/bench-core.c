@@ -56,7 +56,7 @@ static void take_deeds(struct bench *b)
         const struct xha_action *act = &b->plan.action[k];
         struct xha_event *done;
 
-        if (act->type < XHA_ACT_START || act->type > XHA_ACT_SCHED)
+        if (!xha_action_is_deed(act->type))
             continue;
         done = &b->answer[b->n_answers++];
         *done = (struct xha_event){ .type = XHA_EV_DONE, .uuid = act->uuid };

@@ -30,7 +30,7 @@ static void act_out(struct sim *sim, const struct xha_action *act)
         sim->cover->action[act->type]++;
         sim->cover->cause[act->cause]++;
     }
-    sim->deeds += act->type >= XHA_ACT_START && act->type <= XHA_ACT_SCHED;
+    sim->deeds += xha_action_is_deed(act->type);
     sim_rules_action(sim, act, guest);
     sim_say_action(sim, act, guest);
     if (sim->failed)
@@ -53,6 +53,8 @@ static void act_out(struct sim *sim, const struct xha_action *act)
     case XHA_ACT_CHECKPOINT:
     case XHA_ACT_RESUME:
     case XHA_ACT_SCHED:
+    case XHA_ACT_MIGRATE:
+    case XHA_ACT_RECEIVE:
         if (act->id >= sim->next_id)
             sim->next_id = act->id + 1;
         sim_job_start(sim, act, guest);

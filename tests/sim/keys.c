@@ -96,6 +96,7 @@ static const struct key policy_keys[] = {
     REACT("on_reboot", XHA_FAIL_REBOOT),
     REACT("on_destroy", XHA_FAIL_DESTROYED),
     REACT("on_start_failed", XHA_FAIL_START),
+    REACT("on_host_lost", XHA_FAIL_HOST),
     BOOL(autostart),
     BOOL(io_is_life),
     U32(priority),

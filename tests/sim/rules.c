@@ -436,7 +436,7 @@ static void rule_note(struct sim *sim, const struct xha_action *act, int guest)
 
 void sim_rules_action(struct sim *sim, const struct xha_action *act, int guest)
 {
-    bool deed = act->type >= XHA_ACT_START && act->type <= XHA_ACT_SCHED;
+    bool deed = xha_action_is_deed(act->type);
 
     if (guest < 0) {
         if (deed || act->type == XHA_ACT_PERSIST || act->type == XHA_ACT_FORGET ||

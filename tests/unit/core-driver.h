@@ -90,7 +90,7 @@ static inline int driver_step(struct driver *d, struct xha_event ev)
     rc = xha_core_step(d->core, &ev, &d->plan);
     xha_core_audit(d->core);
     for (uint32_t i = 0; i < d->plan.n; i++)
-        if (d->plan.action[i].type >= XHA_ACT_START && d->plan.action[i].type <= XHA_ACT_SCHED)
+        if (xha_action_is_deed(d->plan.action[i].type))
             d->last_id = d->plan.action[i].id;
     return rc;
 }

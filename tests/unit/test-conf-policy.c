@@ -79,6 +79,7 @@ static void test_reactions(void **state)
         { "on_hang", XHA_FAIL_HANG },         { "on_heartbeat_lost", XHA_FAIL_HEARTBEAT },
         { "on_poweroff", XHA_FAIL_POWEROFF }, { "on_reboot", XHA_FAIL_REBOOT },
         { "on_destroy", XHA_FAIL_DESTROYED }, { "on_start_failed", XHA_FAIL_START },
+        { "on_host_lost", XHA_FAIL_HOST },
     };
     struct xha_domain_spec spec;
     char text[128];

@@ -134,6 +134,8 @@ static const struct xha_param rows[] = {
              "somebody destroyed the domain"),
     REACTION("on_start_failed", XHA_FAIL_START, XHA_REACT_RECOVER,
              "the domain could not be started, or did not get ready in its boot_grace"),
+    REACTION("on_host_lost", XHA_FAIL_HOST, XHA_REACT_RECOVER,
+             "its host was lost, in a cluster: recover starts it on another one"),
     { .name = "max_restarts", .type = XHA_PARAM_INT, .live = true, .offset = AT(policy.max_restarts),
       .dflt = 5, .min = 0, .max = XHA_HISTORY_MAX,
       .doc = "recoveries within restart_window; the next failure leaves the domain stopped, with an alarm" },

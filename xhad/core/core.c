@@ -43,7 +43,7 @@ static bool record_valid(const struct xha_record *r)
 {
     return r->state < XHA_ST_N_ && r->purpose < XHA_FOR_N_ && r->pending < XHA_ACT_N_ &&
            r->failure < XHA_FAIL_N_ && r->host < XHA_HOSTS_MAX && r->n_recoveries <= XHA_HISTORY_MAX &&
-           r->deferred <= XHA_DO_N_;
+           r->deferred <= XHA_DO_N_ && r->verdict < XHA_VERDICT_N_ && r->yield < XHA_YIELD_N_;
 }
 
 size_t xha_core_bytes(const struct xha_settings *s)
@@ -442,6 +442,15 @@ static void view(const struct xha_core *core, const struct dom *d, struct xha_vi
         .next_try = d->next_try,
         .recoveries = xha_recoveries(core, d),
         .last_checkpoint = d->last_save,
+        .want_run = d->want_run,
+        .ever_beat = d->ever_beat,
+        .move = d->move,
+        .move_sent = d->move_sent,
+        .verdict = d->verdict,
+        .yield = d->yield,
+        .relocate = d->relocate,
+        .given_up = d->given_up,
+        .pending_id = d->pending ? d->pending_id : 0,
     };
 }
 

@@ -60,6 +60,7 @@ enum xha_failure {
     XHA_FAIL_REBOOT, /* the guest rebooted itself (reason 1): no failure, but it wants to be started again */
     XHA_FAIL_DESTROYED, /* gone without a reason: somebody destroyed it (rule 5) */
     XHA_FAIL_START,     /* it could not be started, restored, or did not get ready in its boot_grace */
+    XHA_FAIL_HOST,      /* its host was lost; judged by the cluster core, on another host */
     XHA_FAIL_N_
 };
 
@@ -142,7 +143,34 @@ enum xha_event_type {
     XHA_EV_PROBED,    /* answer to a PROBE action */
     XHA_EV_DONE,      /* an action ended */
     XHA_EV_SETTINGS,  /* live change of the settings (max_domains cannot change) */
+    /* in a cluster only, from the node (node.h) */
+    XHA_EV_PERMIT,    /* quorum, or none: without it nothing is started, resumed, or cleared for a start */
+    XHA_EV_TAKE,      /* a domain is this host's from now on: looked up, then adopted or started */
+    XHA_EV_YIELD,     /* it is this host's no more: enum xha_yield, then FORGET */
+    XHA_EV_INCOMING,  /* a domain is to move here: RECEIVE it, and wait for the verdict */
+    XHA_EV_LISTENING, /* the worker of a RECEIVE listens */
+    XHA_EV_MOVE_OUT,  /* a domain is to move away: MIGRATE it, and wait for the verdict */
+    XHA_EV_VERDICT,   /* a move was decided, in order, for all */
+    XHA_EV_CANCEL,    /* end a move that is under way, if it is not too late for that */
     XHA_EV_N_
+};
+
+/* What becomes of a domain that is this host's no more. FORGET follows when it is done. */
+enum xha_yield {
+    XHA_YIELD_NONE,
+    XHA_YIELD_DESTROY, /* whatever of it is here is destroyed, until a listing shows none of it */
+    XHA_YIELD_STOP,    /* as DESTROY, but what runs is asked to shut down first */
+    XHA_YIELD_LEAVE,   /* left as it is */
+    XHA_YIELD_N_
+};
+
+/* A move between hosts. The core reads meaning into id alone; the rest is for the workers. */
+struct xha_move {
+    uint64_t id;
+    uint8_t peer;  /* the other host */
+    uint16_t port; /* where the receiver listens; 0: not known yet */
+    uint8_t mode;  /* enum xha_move_mode */
+    struct xha_span timeout;
 };
 
 enum xha_order_type {
@@ -155,6 +183,17 @@ enum xha_order_type {
     XHA_DO_MAINTENANCE_OFF,
     XHA_DO_SCHED, /* apply weight, cap and affinity again */
     XHA_DO_N_
+};
+
+/* What a domain in QUEUED..BOOTING is on its way for. */
+enum xha_purpose {
+    XHA_FOR_NOTHING,
+    XHA_FOR_START,
+    XHA_FOR_RECOVERY,
+    XHA_FOR_REBOOT,
+    XHA_FOR_STOP,
+    XHA_FOR_RESTORE, /* an operator's */
+    XHA_FOR_N_
 };
 
 enum xha_result {
@@ -235,7 +274,17 @@ struct xha_record {
     uint32_t n_recoveries;
     struct xha_time recovery[XHA_HISTORY_MAX]; /* newest first */
     struct xha_time since;                     /* in this state since */
+    /* in a cluster */
+    uint64_t move;     /* id of the move that it is in, or 0 */
+    uint8_t move_peer; /* ... and the other host */
+    bool move_sent;    /* MIGRATING: all was sent, it is suspended; INCOMING: it is here, whole and paused */
+    uint8_t verdict;   /* enum xha_verdict, of that move */
+    uint8_t yield;     /* enum xha_yield under way */
+    bool relocate;     /* GIVE_UP when it cannot be started here */
+    bool given_up;     /* that was said: it is not here, and nothing is started */
 };
+
+enum xha_verdict { XHA_VERDICT_NONE, XHA_VERDICT_COMMIT, XHA_VERDICT_ABORT, XHA_VERDICT_N_ };
 
 struct xha_event {
     enum xha_event_type type;
@@ -249,7 +298,26 @@ struct xha_event {
             const struct xha_policy *policy; /* copied */
             const struct xha_record *record; /* RECALL only */
             char name[XHA_NAME_MAX];
-        } protect; /* PROTECT, RECALL */
+            bool relocate;            /* PROTECT, TAKE: GIVE_UP when it cannot be started here */
+            bool ever_beat;           /* TAKE, INCOMING: an agent has beaten in it at some time */
+            bool want_run;            /* TAKE */
+            uint64_t term;            /* TAKE, INCOMING: its terms here go on from this one */
+            enum xha_purpose purpose; /* TAKE: START, RECOVERY, or NOTHING: as it is found */
+            enum xha_failure failure; /* TAKE for RECOVERY: from what */
+            uint32_t recoveries;      /* TAKE, INCOMING: so many were within its restart_window elsewhere */
+            struct xha_move move;     /* INCOMING */
+        } protect;                    /* PROTECT, RECALL, TAKE, INCOMING */
+        bool permit;
+        enum xha_yield yield;
+        struct xha_move move_out;
+        struct {
+            uint64_t id; /* of the deed */
+            uint16_t port;
+        } listening;
+        struct {
+            uint64_t move; /* its id */
+            bool commit;   /* VERDICT: the target's from now on; else it stays the source's */
+        } verdict;         /* VERDICT, CANCEL */
         struct {
             enum xha_order_type type;
             uint64_t checkpoint; /* RESTORE: its number, 0: newest good */
@@ -283,13 +351,25 @@ enum xha_action_type {
     XHA_ACT_DESTROY,    /* domid; OK when it is gone, also when it was gone before */
     XHA_ACT_SHUTDOWN,   /* ask the guest; OK: it was asked */
     XHA_ACT_CHECKPOINT, /* save, and let it run on */
-    XHA_ACT_RESUME,     /* let a domain go on that a dead worker left suspended or paused */
-    XHA_ACT_SCHED,      /* apply weight, cap, affinity, pool */
+    XHA_ACT_RESUME, /* let a domain go on that is suspended or paused: a dead worker left it so, or a move */
+    XHA_ACT_SCHED,  /* apply weight, cap, affinity, pool */
     /* questions; answered by events of their own */
     XHA_ACT_PROBE, /* read vCPU time and I/O counters now: PROBED */
     XHA_ACT_LOOK,  /* list the domains now: SEEN for each, then ROUND */
+    /* deeds, and other things, that only a cluster knows */
+    XHA_ACT_MIGRATE, /* u.deed.move: stream it there. OK: all was sent, it is suspended here; REFUSED: it runs here */
+    XHA_ACT_RECEIVE, /* OK(domid): it is here, whole and paused; REFUSED: nothing of it is */
+    XHA_ACT_CANCEL, /* end the worker of the deed `id`, if it is not too late for that; the deed is DONE as ever */
+    XHA_ACT_GIVE_UP, /* it cannot be started here, and is not here: for the node, which finds it another host */
     XHA_ACT_N_
 };
+
+/* Whether it is a deed: done by a worker, and answered by one DONE. */
+static inline bool xha_action_is_deed(enum xha_action_type type)
+{
+    return (type >= XHA_ACT_START && type <= XHA_ACT_SCHED) || type == XHA_ACT_MIGRATE ||
+           type == XHA_ACT_RECEIVE;
+}
 
 enum xha_state {
     XHA_ST_DEFINED,  /* known, never asked to run */
@@ -307,18 +387,9 @@ enum xha_state {
     XHA_ST_FAILED,      /* given up: restart limit, or the policy says so */
     XHA_ST_ERROR,       /* needs an operator */
     XHA_ST_MAINTENANCE, /* left alone on an operator's word */
+    XHA_ST_MIGRATING,   /* moves away: being sent, or sent and suspended until the verdict */
+    XHA_ST_INCOMING,    /* moves here: being received, or whole and paused until the verdict */
     XHA_ST_N_
-};
-
-/* What a domain in QUEUED..BOOTING is on its way for. */
-enum xha_purpose {
-    XHA_FOR_NOTHING,
-    XHA_FOR_START,
-    XHA_FOR_RECOVERY,
-    XHA_FOR_REBOOT,
-    XHA_FOR_STOP,
-    XHA_FOR_RESTORE, /* an operator's */
-    XHA_FOR_N_
 };
 
 /* Why something happened; the text of each is xha_cause_text(). */
@@ -360,6 +431,12 @@ enum xha_cause {
     XHA_CAUSE_ROUNDS_BACK,      /* observation goes on */
     XHA_CAUSE_HOLD_OVER,        /* hold_max has passed: judged in spite of many late beats */
     XHA_CAUSE_HOST_MAINTENANCE, /* an operator's order to a whole host; detail: enum xha_order_type */
+    XHA_CAUSE_TAKEN,            /* the cluster gave it to this host */
+    XHA_CAUSE_YIELDED,          /* it is this host's no more; detail: enum xha_yield */
+    XHA_CAUSE_MOVE,             /* a move has begun; detail: the other host */
+    XHA_CAUSE_MOVED,            /* a move was decided: it is the target's */
+    XHA_CAUSE_MOVE_ENDED,       /* a move was decided: it stays the source's */
+    XHA_CAUSE_GIVEN_UP, /* cannot be started here; detail: enum xha_action_type, enum xha_refusal << 8 */
     XHA_CAUSE_N_
 };
 
@@ -367,7 +444,7 @@ enum xha_severity { XHA_SEV_INFO, XHA_SEV_WARNING, XHA_SEV_CRITICAL, XHA_SEV_N_ 
 
 struct xha_action {
     enum xha_action_type type;
-    uint64_t id;          /* deeds: unique for ever (goes on over restarts); else 0 */
+    uint64_t id;          /* deeds: unique for ever (goes on over restarts); CANCEL: which; else 0 */
     uint64_t cause_id;    /* sequence number of the event that led here */
     uint8_t host;         /* where to do it */
     struct xha_uuid uuid; /* all zero: the host itself */
@@ -379,7 +456,8 @@ struct xha_action {
             int32_t domid;
             struct xha_span deadline; /* after this the adapter ends the worker and reports UNKNOWN */
             uint64_t checkpoint;      /* RESTORE */
-        } deed;                       /* START..LOOK */
+            struct xha_move move;     /* MIGRATE, RECEIVE */
+        } deed;                       /* deeds, PROBE, LOOK */
         struct {
             enum xha_state from, to;
             enum xha_purpose purpose;
@@ -416,6 +494,7 @@ enum {
     XHA_CORE_E_BUSY = -5,     /* something else is under way with the domain */
     XHA_CORE_E_POLICY = -6,   /* the policy does not allow it (a stop in monitor mode, say) */
     XHA_CORE_E_INVAL = -7,
+    XHA_CORE_E_QUORUM = -8, /* this host has no quorum: nothing may be started */
 };
 
 /* next_id: the first action id and event number to use, above all used before. Caller frees with
@@ -456,6 +535,14 @@ struct xha_view {
     struct xha_time next_try;        /* QUEUED with backoff: not before; else 0 */
     uint32_t recoveries;             /* within the restart window */
     struct xha_time last_checkpoint; /* 0: none since xhad started */
+    bool want_run, ever_beat;
+    /* in a cluster */
+    struct xha_move move; /* MIGRATING, INCOMING; id 0: none */
+    bool move_sent;       /* as in the record */
+    enum xha_verdict verdict;
+    enum xha_yield yield;
+    bool relocate, given_up;
+    uint64_t pending_id; /* of the deed under way, or 0 */
 };
 
 uint32_t xha_core_count(const struct xha_core *core);

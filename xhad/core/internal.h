@@ -149,6 +149,13 @@ struct dom {
     uint32_t n_recoveries;
     struct xha_time recovery[XHA_HISTORY_MAX];
 
+    /* in a cluster */
+    struct xha_move move; /* MIGRATING, INCOMING */
+    bool move_sent;       /* as in the record */
+    enum xha_verdict verdict;
+    enum xha_yield yield; /* it is not this host's any more; nothing but that is done */
+    bool relocate, given_up;
+
     uint64_t persist_step; /* the step in which PERSIST was last emitted */
 };
 

@@ -26,6 +26,8 @@ static const int8_t may[XHA_ST_N_][XHA_DO_N_] = {
 [XHA_ST_FAILED]      = { OK,    OK,    OK,     STATE,     OK,     OK,      STATE,    STATE },
 [XHA_ST_ERROR]       = { OK,    STATE, STATE,  STATE,     STATE,  OK,      STATE,    STATE },
 [XHA_ST_MAINTENANCE] = { STATE, STATE, STATE,  STATE,     STATE,  STATE,   OK,       STATE },
+[XHA_ST_MIGRATING]   = { STATE, BUSY,  BUSY,   BUSY,      BUSY,   BUSY,    STATE,    BUSY },
+[XHA_ST_INCOMING]    = { STATE, BUSY,  BUSY,   BUSY,      BUSY,   BUSY,    STATE,    BUSY },
 };
 /* clang-format on */
 

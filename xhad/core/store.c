@@ -149,6 +149,13 @@ void xha_store_save(const struct xha_core *core, const struct dom *d, struct xha
         .deferred_checkpoint = d->deferred_checkpoint,
         .n_recoveries = d->n_recoveries,
         .since = d->since,
+        .move = d->move.id,
+        .move_peer = d->move.peer,
+        .move_sent = d->move_sent,
+        .verdict = d->verdict,
+        .yield = d->yield,
+        .relocate = d->relocate,
+        .given_up = d->given_up,
     };
     memcpy(record_r->recovery, d->recovery, sizeof record_r->recovery);
 }
@@ -167,6 +174,12 @@ void xha_store_load(struct xha_core *core, struct dom *d, const struct xha_recor
     d->deferred_do = d->deferred ? (enum xha_order_type)(r->deferred - 1) : XHA_DO_START;
     d->deferred_checkpoint = r->deferred_checkpoint;
     d->n_recoveries = r->n_recoveries;
+    d->move = (struct xha_move){ .id = r->move, .peer = r->move_peer };
+    d->move_sent = r->move_sent;
+    d->verdict = r->verdict;
+    d->yield = r->yield;
+    d->relocate = r->relocate;
+    d->given_up = r->given_up;
     d->since = before(core->now, r->since) ? core->now : r->since;
     memcpy(d->recovery, r->recovery, sizeof d->recovery);
     for (uint32_t i = 0; i < d->n_recoveries; i++)

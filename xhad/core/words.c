@@ -13,11 +13,12 @@
     }
 
 static const char *const states[XHA_ST_N_] = {
-    [XHA_ST_DEFINED] = "defined",   [XHA_ST_QUEUED] = "queued",   [XHA_ST_CLEARING] = "clearing",
-    [XHA_ST_STARTING] = "starting", [XHA_ST_BOOTING] = "booting", [XHA_ST_RUNNING] = "running",
-    [XHA_ST_SUSPECT] = "suspect",   [XHA_ST_PAUSED] = "paused",   [XHA_ST_STOPPING] = "stopping",
-    [XHA_ST_VANISHED] = "vanished", [XHA_ST_UNSURE] = "unsure",   [XHA_ST_STOPPED] = "stopped",
-    [XHA_ST_FAILED] = "failed",     [XHA_ST_ERROR] = "error",     [XHA_ST_MAINTENANCE] = "maintenance",
+    [XHA_ST_DEFINED] = "defined",     [XHA_ST_QUEUED] = "queued",     [XHA_ST_CLEARING] = "clearing",
+    [XHA_ST_STARTING] = "starting",   [XHA_ST_BOOTING] = "booting",   [XHA_ST_RUNNING] = "running",
+    [XHA_ST_SUSPECT] = "suspect",     [XHA_ST_PAUSED] = "paused",     [XHA_ST_STOPPING] = "stopping",
+    [XHA_ST_VANISHED] = "vanished",   [XHA_ST_UNSURE] = "unsure",     [XHA_ST_STOPPED] = "stopped",
+    [XHA_ST_FAILED] = "failed",       [XHA_ST_ERROR] = "error",       [XHA_ST_MAINTENANCE] = "maintenance",
+    [XHA_ST_MIGRATING] = "migrating", [XHA_ST_INCOMING] = "incoming",
 };
 WORDS(xha_state_name, enum xha_state, states)
 
@@ -32,7 +33,7 @@ static const char *const failures[XHA_FAIL_N_] = {
     [XHA_FAIL_WATCHDOG] = "watchdog",  [XHA_FAIL_HEARTBEAT] = "heartbeat-lost",
     [XHA_FAIL_HANG] = "hang",          [XHA_FAIL_POWEROFF] = "poweroff",
     [XHA_FAIL_REBOOT] = "reboot",      [XHA_FAIL_DESTROYED] = "destroyed",
-    [XHA_FAIL_START] = "start-failed",
+    [XHA_FAIL_START] = "start-failed", [XHA_FAIL_HOST] = "host-lost",
 };
 WORDS(xha_failure_name, enum xha_failure, failures)
 
@@ -80,6 +81,8 @@ static const char *const actions[XHA_ACT_N_] = {
     [XHA_ACT_SHUTDOWN] = "shutdown", [XHA_ACT_CHECKPOINT] = "checkpoint",
     [XHA_ACT_RESUME] = "resume",     [XHA_ACT_SCHED] = "sched",
     [XHA_ACT_PROBE] = "probe",       [XHA_ACT_LOOK] = "look",
+    [XHA_ACT_MIGRATE] = "migrate",   [XHA_ACT_RECEIVE] = "receive",
+    [XHA_ACT_CANCEL] = "cancel",     [XHA_ACT_GIVE_UP] = "give-up",
 };
 WORDS(xha_action_name, enum xha_action_type, actions)
 
@@ -110,7 +113,7 @@ WORDS(xha_severity_name, enum xha_severity, severities)
 /* The name for machines, and the line for people; a % stands for the detail. */
 static const struct {
     const char *name, *text;
-    enum { PLAIN, NUMBER, FAILURE, ACTION, REFUSAL, ORDER } detail;
+    enum { PLAIN, NUMBER, FAILURE, ACTION, REFUSAL, ORDER, YIELD } detail;
 } causes[XHA_CAUSE_N_] = {
     [XHA_CAUSE_NONE] = { "none", "no reason known", PLAIN },
     [XHA_CAUSE_PROTECTED] = { "protected", "came under protection", PLAIN },
@@ -156,6 +159,13 @@ static const struct {
                               "held for long, and the host answers: judging all the same; late heartbeats: %",
                               NUMBER },
     [XHA_CAUSE_HOST_MAINTENANCE] = { "host-maintenance", "an operator's word for the whole host: %", ORDER },
+    [XHA_CAUSE_TAKEN] = { "taken", "the cluster placed it on this host", PLAIN },
+    [XHA_CAUSE_YIELDED] = { "yielded", "is not this host's any more: %", YIELD },
+    [XHA_CAUSE_MOVE] = { "move", "moves between this host and host number %", NUMBER },
+    [XHA_CAUSE_MOVED] = { "moved", "the move is decided: it runs on at its target", PLAIN },
+    [XHA_CAUSE_MOVE_ENDED] = { "move-ended", "the move has ended: it stays where it was", PLAIN },
+    [XHA_CAUSE_GIVEN_UP] = { "given-up", "cannot be started on this host, another one is looked for: %",
+                             REFUSAL },
 };
 
 const char *xha_cause_name(enum xha_cause cause)
@@ -174,6 +184,14 @@ static const char *const failure_texts[XHA_FAIL_N_] = {
     [XHA_FAIL_REBOOT] = "it rebooted itself",
     [XHA_FAIL_DESTROYED] = "gone: somebody destroyed it",
     [XHA_FAIL_START] = "it could not be started, or did not get ready",
+    [XHA_FAIL_HOST] = "its host was lost",
+};
+
+static const char *const yield_texts[XHA_YIELD_N_] = {
+    [XHA_YIELD_NONE] = "nothing is done",
+    [XHA_YIELD_DESTROY] = "what is here of it is cleared",
+    [XHA_YIELD_STOP] = "it is shut down here",
+    [XHA_YIELD_LEAVE] = "it is left as it is",
 };
 
 static void detail_text(enum xha_cause cause, uint32_t detail, char *buf, size_t len)
@@ -187,6 +205,9 @@ static void detail_text(enum xha_cause cause, uint32_t detail, char *buf, size_t
         break;
     case ORDER:
         snprintf(buf, len, "%s", xha_do_name(detail));
+        break;
+    case YIELD:
+        snprintf(buf, len, "%s", detail < XHA_YIELD_N_ ? yield_texts[detail] : "?");
         break;
     case REFUSAL:
         snprintf(buf, len, "%s was refused: %s", xha_action_name(detail & 0xff),
@@ -231,6 +252,8 @@ const char *xha_core_error_text(int rc)
         return "its policy does not allow this (protection = \"monitor\")";
     case XHA_CORE_E_INVAL:
         return "invalid request";
+    case XHA_CORE_E_QUORUM:
+        return "this host has no quorum, and starts nothing without it: see xl-ha status";
     default:
         return "?";
     }

@@ -34,11 +34,16 @@ static void carry_out(const struct xha_exec_ops *ops, void *user, const struct x
     case XHA_ACT_CHECKPOINT:
     case XHA_ACT_RESUME:
     case XHA_ACT_SCHED:
+    case XHA_ACT_MIGRATE:
+    case XHA_ACT_RECEIVE:
         deed(ops, user, action);
         return;
     case XHA_ACT_PROBE:
     case XHA_ACT_LOOK:
+    case XHA_ACT_CANCEL:
         ops->ask(user, action);
+        return;
+    case XHA_ACT_GIVE_UP: /* the node's (core/node.h) */
         return;
     case XHA_ACT_NONE:
     case XHA_ACT_N_:

@@ -187,7 +187,7 @@ static void do_ask(void *user, const struct xha_action *a)
 
     if (a->type == XHA_ACT_LOOK)
         xha_observer_look(d->observer);
-    else
+    else if (a->type == XHA_ACT_PROBE)
         xha_observer_probe(d->observer, &a->uuid, a->u.deed.domid);
 }
 

@@ -85,6 +85,16 @@ static void next_text(const struct xha_daemon *d, const struct xha_view *v, char
     case XHA_ST_MAINTENANCE:
         snprintf(buf, len, "nothing until xl-ha maintenance off");
         break;
+    case XHA_ST_MIGRATING:
+        snprintf(buf, len,
+                 v->move_sent ? "it is decided by the cluster whether it runs on at its target"
+                              : "it is being sent to its target");
+        break;
+    case XHA_ST_INCOMING:
+        snprintf(buf, len,
+                 v->move_sent ? "it is decided by the cluster whether it runs on here"
+                              : "it is being received");
+        break;
     case XHA_ST_N_:
         break;
     }

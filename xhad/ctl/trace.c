@@ -52,7 +52,8 @@ static uint64_t hash(const struct xha_plan *plan)
 
 static bool carries_policy(const struct xha_event *ev)
 {
-    return ev->type == XHA_EV_PROTECT || ev->type == XHA_EV_RECALL;
+    return ev->type == XHA_EV_PROTECT || ev->type == XHA_EV_RECALL || ev->type == XHA_EV_TAKE ||
+           ev->type == XHA_EV_INCOMING;
 }
 
 /* ---- writing ---- */
