@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,8 +24,18 @@ struct conversation {
     int fd;
     char *data; /* what has come; a line begins at its start */
     size_t len, room;
-    int64_t deadline_ms; /* 0: none */
+    int64_t deadline_ms;  /* 0: none */
+    const char *expected; /* an error's code that is no failure, NULL: none */
 };
+
+static char last_failure[4096];
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int sig)
+{
+    (void)sig;
+    interrupted = 1;
+}
 
 int xlha_fail(int code, const char *fmt, ...)
 {
@@ -37,7 +48,13 @@ int xlha_fail(int code, const char *fmt, ...)
     xlha_progress_end();
     fflush(stdout);
     fprintf(stderr, "xl-ha: %s\n", xha_text_escape(safe, sizeof(safe), message));
+    memcpy(last_failure, safe, sizeof(safe));
     return code;
+}
+
+const char *xlha_last_failure(void)
+{
+    return last_failure;
 }
 
 static int64_t now_ms(void)
@@ -63,6 +80,11 @@ static int wait_readable(const struct conversation *c)
         r = poll(&p, 1, (int)left);
         if (r > 0)
             return XLHA_DONE;
+        if (interrupted) {
+            interrupted = 0;
+            signal(SIGINT, SIG_DFL); /* the second time it is for us */
+            c->x->interrupt(c->x);
+        }
         if (r < 0 && errno != EINTR)
             return xlha_fail(XLHA_UNREACHABLE, "cannot wait for xhad: %s", strerror(errno));
     }
@@ -180,13 +202,16 @@ static int send_request(struct conversation *c, const char *cmd, json_t *args)
 }
 
 /* ok:false. Returns the exit code for it. */
-static int tell_error(const struct xlha *x, const json_t *answer)
+static int tell_error(const struct conversation *c, const json_t *answer)
 {
+    const struct xlha *x = c->x;
     const json_t *error = json_object_get(answer, "error");
     const char *code = xlha_string(error, "code"), *hint = xlha_string(error, "hint");
     const char *message = xlha_string(error, "message");
 
     xlha_progress_end();
+    if (c->expected && !strcmp(code, c->expected))
+        return XLHA_DONE;
     if (x->json) {
         json_t *shown = json_pack("{s:O?}", "error", error);
 
@@ -220,9 +245,12 @@ static int read_answer(struct conversation *c, xlha_entry_cb *each, json_t **res
             xlha_progress_end();
             return XLHA_DONE;
         }
-        if (ok)
-            rc = tell_error(c->x, object);
-        else if (event && each)
+        if (ok) {
+            rc = tell_error(c, object);
+            json_decref(object);
+            return rc;
+        }
+        if (event && each)
             each(c->x, event);
         else
             xlha_progress(c->x, json_object_get(object, "progress"));
@@ -268,9 +296,24 @@ static void hang_up(struct conversation *c)
 
 int xlha_call(struct xlha *x, const char *cmd, json_t *args, json_t **result_r)
 {
+    struct sigaction act = { .sa_handler = on_interrupt };
     struct conversation c = { .x = x, .fd = -1 };
-    int rc = converse(&c, cmd, args, NULL, result_r);
+    int rc;
 
+    if (x->interrupt)
+        sigaction(SIGINT, &act, NULL);
+    rc = converse(&c, cmd, args, NULL, result_r);
+    hang_up(&c);
+    return rc;
+}
+
+int xlha_ask_quietly(struct xlha *x, const char *cmd, json_t *args, const char *expected, json_t **result_r)
+{
+    struct conversation c = { .x = x, .fd = -1, .expected = expected };
+    int rc;
+
+    *result_r = NULL;
+    rc = converse(&c, cmd, args, NULL, result_r);
     hang_up(&c);
     return rc;
 }

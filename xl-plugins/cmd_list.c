@@ -24,14 +24,17 @@ static void cell_int(struct xlha_table *table, int64_t value)
 }
 
 /* As in xl list: name, id, memory in MiB; then what xhad adds. */
-static void row(struct xlha_table *table, const json_t *entry, bool longer)
+static void row(struct xlha_table *table, const json_t *entry, bool hosts, bool longer)
 {
     int64_t mem_kib = xlha_int(entry, "mem_kib", -1);
-    char state[96];
+    char state[160];
 
-    snprintf(state, sizeof(state), "%.64s%s", xlha_string(entry, "state"),
-             xlha_bool(entry, "held") ? " (held)" : "");
+    snprintf(state, sizeof(state), "%.64s%s%s%.64s", xlha_string(entry, "state"),
+             xlha_bool(entry, "held") ? " (held)" : "", *xlha_string(entry, "to") ? " to " : "",
+             xlha_string(entry, "to"));
     xlha_table_cell(table, xlha_string(entry, "name"));
+    if (hosts)
+        xlha_table_cell(table, *xlha_string(entry, "host") ? xlha_string(entry, "host") : "-");
     cell_int(table, xlha_int(entry, "domid", -1));
     cell_int(table, mem_kib < 0 ? -1 : mem_kib / 1024);
     xlha_table_cell(table, state);
@@ -45,20 +48,27 @@ static void row(struct xlha_table *table, const json_t *entry, bool longer)
     cell_int(table, xlha_int(entry, "term", -1));
     xlha_table_cell(table, xlha_string(entry, "purpose"));
     xlha_table_cell(table, xlha_string(entry, "uuid"));
-    xlha_table_cell(table, xlha_string(entry, "why"));
+    xlha_table_cell(table, xlha_string(entry, *xlha_string(entry, "wait") ? "wait" : "why"));
 }
 
-static void print_list(const struct xlha *x, const json_t *domains)
+/* With the host where there is a cluster. */
+void xlha_print_domains(const json_t *domains, bool longer, FILE *out)
 {
-    static const char *const titles[] = { "Name",       ">ID",   ">Mem",      "State",       ">For",
-                                          "Protection", ">Beat", ">Restarts", ">Checkpoint", ">Term",
-                                          "Purpose",    "UUID",  "Why" };
-    size_t n = sizeof(titles) / sizeof(titles[0]), i;
-    struct xlha_table *table = xlha_table_new(titles, x->longer ? n : 8);
+    static const char *const all[] = { "Name",  "Host",       ">ID",   ">Mem",      "State",
+                                       ">For",  "Protection", ">Beat", ">Restarts", ">Checkpoint",
+                                       ">Term", "Purpose",    "UUID",  "Why" };
+    bool hosts = json_object_get(json_array_get(domains, 0), "phase") != NULL;
+    const char *titles[sizeof(all) / sizeof(all[0])];
+    size_t n = 0, i;
+    struct xlha_table *table;
     const json_t *entry;
 
-    json_array_foreach(domains, i, entry) row(table, entry, x->longer);
-    xlha_table_print(table, stdout);
+    for (i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        if (hosts || i != 1)
+            titles[n++] = all[i];
+    table = xlha_table_new(titles, longer ? n : n - 5);
+    json_array_foreach(domains, i, entry) row(table, entry, hosts, longer);
+    xlha_table_print(table, out);
     xlha_table_free(table);
 }
 
@@ -94,7 +104,7 @@ int xlha_cmd_list(struct xlha *x)
     else if (x->json)
         xlha_print_json(domains);
     else
-        print_list(x, domains);
+        xlha_print_domains(domains, x->longer, stdout);
     json_decref(domains);
     return rc;
 }

@@ -1,7 +1,9 @@
 /*
- * cmd_log.c - log and why: what happened, and what led to what.
+ * cmd_log.c - log, events and why: what happened, and what led to what.
  */
 #include "xl-plugins/xl-ha.h"
+
+#include <string.h>
 
 enum { USUAL_LINES = 20 };
 
@@ -29,6 +31,8 @@ int xlha_cmd_log(struct xlha *x)
     json_t *args, *entries;
     int rc;
 
+    if (!strcmp(x->command->name, "events"))
+        x->json = true;
     args = json_pack("{s:i, s:b}", "lines", x->lines < 0 ? USUAL_LINES : x->lines, "follow", (int)x->follow);
     if (x->n_args)
         json_object_set_new(args, "domain", json_string(x->args[0]));

@@ -1,11 +1,9 @@
 /*
- * cmd_order.c - protect, unprotect, start, stop, restart, checkpoint, restore, maintenance: what is to be
- * done.
+ * cmd_order.c - protect, unprotect, start, stop, restart, checkpoint, restore: what is to be done.
  */
 #include "xl-plugins/xl-ha.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,25 +38,6 @@ int xlha_cmd_protect(struct xlha *x)
         return xlha_fail(XLHA_FAILED, "%s: %s; give the name of a policy file, see xha-domain(5)", x->args[0],
                          strerror(errno));
     return order(x, "protect", json_pack("{s:s, s:b}", "file", path, "take_over", (int)x->take_over));
-}
-
-static bool on_or_off(const char *word, bool *on_r)
-{
-    *on_r = !strcmp(word, "on");
-    return *on_r || !strcmp(word, "off");
-}
-
-int xlha_cmd_maintenance(struct xlha *x)
-{
-    json_t *args;
-    bool on;
-
-    if (!on_or_off(x->args[x->n_args - 1], &on))
-        return xlha_fail(XLHA_USAGE, "usage: xl-ha maintenance %s", x->command->arguments);
-    args = json_pack("{s:b}", "on", (int)on);
-    if (x->n_args == 2)
-        json_object_set_new(args, "domain", json_string(x->args[0]));
-    return order(x, "maintenance", args);
 }
 
 static bool checkpoint_number(const char *text, json_int_t *number_r)

@@ -23,6 +23,10 @@ enum {
     LONG_TAKE_OVER,
     LONG_AFFINITY,
     LONG_POOL,
+    LONG_LIVE,
+    LONG_WARM,
+    LONG_COLD,
+    LONG_LIMIT,
     LONG_VERSION
 };
 
@@ -50,6 +54,10 @@ static const struct {
     { 'c', "cap", "CAP", XLHA_OPT_SCHED, "Set the cap in percent of one CPU; 0: none." },
     { LONG_AFFINITY, "affinity", "CPUS", XLHA_OPT_SCHED, "Set the CPUs: all, or such as 0-3,^2." },
     { LONG_POOL, "pool", "POOL", XLHA_OPT_SCHED, "Move it to this cpupool." },
+    { LONG_LIVE, "live", NULL, XLHA_OPT_MOVE, "Move it while it runs." },
+    { LONG_WARM, "warm", NULL, XLHA_OPT_MOVE, "Suspend it, move it, let it go on." },
+    { LONG_COLD, "cold", NULL, XLHA_OPT_MOVE, "Shut it down and start it there." },
+    { LONG_LIMIT, "limit", "RATE", XLHA_OPT_MOVE, "Send at most so many bytes a second, such as 20M." },
 };
 
 #define N_OPTIONS (sizeof(table) / sizeof(table[0]))
@@ -144,6 +152,18 @@ static int take(struct xlha *x, int opt, const char *arg)
         break;
     case LONG_POOL:
         x->pool = arg;
+        break;
+    case LONG_LIVE:
+        x->mode = "live";
+        break;
+    case LONG_WARM:
+        x->mode = "warm";
+        break;
+    case LONG_COLD:
+        x->mode = "cold";
+        break;
+    case LONG_LIMIT:
+        x->limit = arg;
         break;
     case LONG_JSON:
         x->json = true;

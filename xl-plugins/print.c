@@ -180,10 +180,11 @@ void xlha_print_entry(const json_t *entry, FILE *out)
 {
     const char *from = xlha_string(entry, "from"), *to = xlha_string(entry, "to");
     const char *text = xlha_string(entry, "text"), *severity = xlha_string(entry, "severity");
+    const char *who = xlha_string(entry, *xlha_string(entry, "domain") ? "domain" : "host");
     char when[32], domain[80], what[160], safe[LINE_MAX_], change[128];
 
     xlha_time_text(xlha_int(entry, "ms", -1), when, sizeof(when));
-    xha_text_escape(domain, sizeof(domain), xlha_string(entry, "domain"));
+    xha_text_escape(domain, sizeof(domain), who);
     if (*to) {
         snprintf(change, sizeof(change), "%s -> %s", from, to);
         xha_text_escape(what, sizeof(what), change);
@@ -225,7 +226,7 @@ static void answer_text(const json_t *result, char *buf, size_t len)
     int64_t domid = xlha_int(result, "domid", -1);
 
     if (!*domain)
-        domain = "this host";
+        domain = *xlha_string(result, "host") ? xlha_string(result, "host") : "this host";
     if (*xlha_string(result, "text"))
         snprintf(buf, len, "%s", xlha_string(result, "text"));
     else if (*would)

@@ -20,7 +20,20 @@ void xlha_progress_end(void)
     on_line = false;
 }
 
-static void bar(const char *domain, const char *step, int64_t done, int64_t total)
+/* Rate and expected end, where xhad knows them. */
+static void pace_text(const json_t *progress, char *buf, size_t len)
+{
+    int64_t rate = xlha_int(progress, "bytes_per_s", -1), eta = xlha_int(progress, "eta_ms", -1);
+    char size[32], span[32];
+
+    buf[0] = '\0';
+    if (rate >= 0)
+        snprintf(buf, len, " %s/s", xlha_size_text(rate, size, sizeof(size)));
+    if (eta >= 0)
+        snprintf(buf + strlen(buf), len - strlen(buf), ", %s to go", xlha_span_text(eta, span, sizeof(span)));
+}
+
+static void bar(const char *domain, const char *step, int64_t done, int64_t total, const char *pace)
 {
     char filled[BAR + 1];
     int percent = total > 0 ? (int)(100.0 * (double)done / (double)total) : 0;
@@ -30,22 +43,24 @@ static void bar(const char *domain, const char *step, int64_t done, int64_t tota
     memset(filled + percent * BAR / 100, ' ', (size_t)(BAR - percent * BAR / 100));
     filled[BAR] = '\0';
     if (total > 0)
-        fprintf(stderr, "\r\033[K%s: %s [%s] %3d%%", domain, step, filled, percent);
+        fprintf(stderr, "\r\033[K%s: %s [%s] %3d%%%s", domain, step, filled, percent, pace);
     else
-        fprintf(stderr, "\r\033[K%s: %s ...", domain, step);
+        fprintf(stderr, "\r\033[K%s: %s ...%s", domain, step, pace);
     on_line = true;
 }
 
 void xlha_progress(const struct xlha *x, const json_t *progress)
 {
-    char domain[80], step[64];
+    char domain[80], step[64], pace[96];
 
     if (!json_is_object(progress) || x->json)
         return;
-    xha_text_escape(domain, sizeof(domain), xlha_string(progress, "domain"));
+    xha_text_escape(domain, sizeof(domain),
+                    xlha_string(progress, *xlha_string(progress, "host") ? "host" : "domain"));
+    pace_text(progress, pace, sizeof(pace));
     xha_text_escape(step, sizeof(step), xlha_string(progress, "step"));
     if (isatty(STDERR_FILENO)) {
-        bar(domain, step, xlha_int(progress, "done", 0), xlha_int(progress, "total", 0));
+        bar(domain, step, xlha_int(progress, "done", 0), xlha_int(progress, "total", 0), pace);
     } else if (x->verbose && strcmp(step, last_step)) {
         fprintf(stderr, "%s: %s\n", domain, step);
         memcpy(last_step, step, sizeof(step));

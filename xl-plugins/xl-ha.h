@@ -36,6 +36,7 @@ enum {
     XLHA_OPT_TAKE_OVER = 1 << 4,
     XLHA_OPT_WAIT = 1 << 5, /* the command orders work: --no-wait */
     XLHA_SLOW = 1 << 6,     /* no option: the answer may take long */
+    XLHA_OPT_MOVE = 1 << 7, /* --live --warm --cold --limit */
 };
 
 /* A parsed command line. Strings are argv's. */
@@ -50,6 +51,9 @@ struct xlha {
     int lines;       /* -1: not given */
     int weight, cap; /* -1: not given */
     const char *affinity, *pool;
+    const char *mode;                  /* "live", "warm", "cold"; NULL: not given */
+    const char *limit;                 /* NULL: not given */
+    void (*interrupt)(struct xlha *x); /* ^C while xhad works; NULL: ends xl-ha */
 };
 
 struct xlha_command {
@@ -91,6 +95,9 @@ void xlha_options_help(unsigned mask, FILE *out);
  */
 int xlha_call(struct xlha *x, const char *cmd, json_t *args, json_t **result_r);
 
+/* The same, but the error with the code `expected` is no failure: nothing is said, and *result_r is NULL. */
+int xlha_ask_quietly(struct xlha *x, const char *cmd, json_t *args, const char *expected, json_t **result_r);
+
 /* Calls each() (entry is borrowed) for the entries of the answer, then for what happens from then on, without
  * end. */
 typedef void xlha_entry_cb(const struct xlha *x, const json_t *entry);
@@ -98,6 +105,9 @@ int xlha_follow(struct xlha *x, const char *cmd, json_t *args, xlha_entry_cb *ea
 
 /* "xl-ha: …" on standard error, control bytes escaped. Returns code. */
 int xlha_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* What xlha_fail() last said. */
+const char *xlha_last_failure(void);
 
 /* ---- connect.c -------------------------------------------------------------------------------------------
  */
@@ -154,6 +164,10 @@ void xlha_print_entry(const json_t *entry, FILE *out);
 /* Answers of commands that order something: with --json as it came, else what xhad says about it. */
 int xlha_print_answer(const struct xlha *x, json_t *result);
 
+/* Tables of cmd_hosts.c and cmd_list.c. */
+void xlha_print_hosts(const json_t *hosts, bool longer, FILE *out);
+void xlha_print_domains(const json_t *domains, bool longer, FILE *out);
+
 /* ---- commands --------------------------------------------------------------------------------------------
  */
 
@@ -165,6 +179,13 @@ int xlha_cmd_protect(struct xlha *x);
 int xlha_cmd_unprotect(struct xlha *x);
 int xlha_cmd_order(struct xlha *x); /* start, stop, restart, checkpoint */
 int xlha_cmd_maintenance(struct xlha *x);
+int xlha_cmd_hosts(struct xlha *x);
+int xlha_cmd_timing(struct xlha *x);
+int xlha_cmd_metrics(struct xlha *x);
+int xlha_cmd_migrate(struct xlha *x);
+int xlha_cmd_what_if(struct xlha *x);
+int xlha_cmd_tell(struct xlha *x); /* confirm-fenced, forget-host, arm, disarm */
+int xlha_cmd_top(struct xlha *x);
 int xlha_cmd_checkpoints(struct xlha *x);
 int xlha_cmd_restore(struct xlha *x);
 int xlha_cmd_sched(struct xlha *x);

@@ -9,6 +9,7 @@ trap 'rm -rf "$tmp"' EXIT
 cat >"$tmp/xl-ha" <<EOF
 #!/bin/sh
 case \$* in
+*hosts) printf 'Host  ID  State\nh1*    0  in\nh2     1  in\n' ;;
 *list) printf 'Name      ID\nweb        4\ndatabase  12\n' ;;
 *) exec "$XHA_BUILD/xl-plugins/xl-ha" "\$@" ;;
 esac
@@ -33,6 +34,12 @@ is "$(offers xl-ha stop "")" "web database" "domains"
 is "$(offers xl-ha stop d)" "database" "domains that begin so"
 is "$(offers xl-ha -v --timeout 5 stop d)" "database" "behind options"
 is "$(offers xl-ha maintenance o)" "on off" "on and off"
+is "$(offers xl-ha maintenance h)" "h1 h2" "hosts"
+is "$(offers xl-ha migrate "")" "web database" "what to move"
+is "$(offers xl-ha migrate web "")" "h1 h2" "where to"
+is "$(offers xl-ha confirm-fenced h2)" "h2" "a host alone"
+is "$(offers xl-ha what-if "")" "host-down add" "what may be"
+is "$(offers xl-ha what-if host-down "")" "h1 h2" "what may be down"
 is "$(offers xl-ha log --fo)" "--follow" "options of a command"
 is "$(offers xl-ha list --fo)" "" "no options of another"
 is "$(offers xl-ha --js)" "--json" "options before the command"

@@ -120,9 +120,65 @@ is "$out" "web is no longer protected
 its policy is still at /etc/xhad/domains/web.conf" "unprotect, with xhad's hint"
 run maintenance maintenance on
 is "$out" "this host is in maintenance: xhad leaves it alone" "maintenance of the host"
-asks "$(request maintenance '{"on":true}')" "maintenance: request"
-run accepted maintenance web off
-asks "$(request maintenance '{"on":false,"domain":"web"}')" "maintenance DOMAIN: request"
+asks "$(request maintenance '{"on":true}' false true)" "maintenance: request"
+run "no-cluster accepted" maintenance web off
+asks "$(request hosts '{}' false true)
+$(request maintenance '{"on":false,"domain":"web"}' false true)" "maintenance DOMAIN, no cluster: request"
+run "hosts accepted" maintenance web off
+is "$(echo "$requests" | tail -1)" "$(request maintenance '{"on":false,"domain":"web"}' false true)" "maintenance DOMAIN: request"
+run "hosts evacuated" maintenance h1 on
+is "$(echo "$requests" | tail -1)" "$(request maintenance '{"on":true,"host":"h1"}' false true)" "maintenance HOST: request"
+is "$code/$out" "1/Stays  Why
+db     no other host reaches its storage san1
+h1 is in maintenance: 2 domains moved, 1 stays" "maintenance HOST: what stays, and why"
+
+# ---- the cluster -----------------------------------------------------------------------------------------------
+
+run hosts hosts
+is "$out" "$(cat "$answers/hosts.expect")" "hosts: the table"
+run hosts hosts -l
+is "$(echo "$out" | awk 'NR == 3 { print $NF, $(NF - 1), $(NF - 2) }')" "answer not \\x1bdoes" "hosts -l: how fencing failed, escaped"
+run no-cluster hosts
+is "$code/$err" "1/xl-ha: this host is in no cluster; see xl-ha(8), cluster init" "hosts: no cluster"
+run cluster-list list
+is "$out" "$(cat "$answers/cluster-list.expect")" "list in a cluster: where each runs"
+run migrated migrate web h2 --live --limit 1.5M
+is "$code/$out" "0/web runs on h2 (live, 0.1s still)" "migrate"
+asks "$(request migrate '{"domain":"web","mode":"live","limit":1572864,"host":"h2"}' false true)" "migrate: request"
+run migrated migrate web
+asks "$(request migrate '{"domain":"web","mode":"auto","limit":0}' false true)" "migrate: anywhere, by itself"
+run disarmed disarm
+is "$out" "no host fences itself from now on" "disarm"
+asks "$(request disarm '{}')" "disarm: request"
+run accepted confirm-fenced h2
+asks "$(request confirm-fenced '{"host":"h2"}')" "confirm-fenced: request"
+run what-if what-if host-down h1
+is "$code/$out" "1/Domain  From  To       Why
+web     h1    h2       best fit
+db      h1    nowhere  no host has 16 GiB free
+without h1: 1 domain moves, 1 finds no place" "what-if host-down: who finds no place"
+asks "$(request what-if '{"down":"h1"}')" "what-if host-down: request"
+run what-if-add what-if add "$answers/info.answer"
+is "$code/$out" "0/web would run on h2" "what-if add"
+run timing timing
+is "$out" "$(cat "$answers/timing.expect")" "timing: the times and the worst cases"
+run metrics metrics
+is "$out" "# HELP xhad_up Whether.
+# TYPE xhad_up gauge
+xhad_up 1" "metrics: as xhad says it"
+run "cluster hosts cluster-list log" top
+is "$(echo "$out" | sed -n '1p;8,9p')" "cluster lab: 3 hosts, quorate, h1 leads
+$(sed -n 1,2p "$answers/log.expect")" "top without a terminal: one screen"
+is "$(echo "$out" | tail -3 | awk '{ print $1 }' | xargs)" "db mail web" "top: who needs somebody comes first"
+run "no-cluster no-cluster list log" top
+is "$code/$(echo "$out" | head -1)" "0/one host, no cluster; 3 domains" "top on one host"
+run "cluster hosts cluster-list log" top --json
+is "$(echo "$out" | grep -oE '^  "[a-z]+"' | tr -d ' "' | xargs)" "cluster hosts domains events" "top --json"
+run log events
+is "$(echo "$out" | head -c 1)" "{" "events: JSON"
+
+# ---- orders again ----------------------------------------------------------------------------------------------
+
 run started sched web -w 128 -c 0 --affinity 0-3 --pool fast
 asks "$(request sched '{"domain":"web","weight":128,"cap":0,"affinity":"0-3","pool":"fast"}' false true)" \
     "sched: every value"
@@ -217,7 +273,9 @@ usage_error "--timeout soon: must be seconds from 0 to 86400" list --timeout soo
 usage_error "-w 0: a weight is a number from 1 to 65535" sched web -w 0
 usage_error "-c -1: a cap is a number from 0 (none) to 65535" sched web -c -1
 usage_error "name the domain to change: xl-ha sched DOMAIN ..." sched -w 5
-usage_error "usage: xl-ha maintenance [DOMAIN] on|off" maintenance maybe
+usage_error "--limit x: must be bytes a second, such as 20M" migrate web --limit x
+usage_error "usage: xl-ha what-if host-down HOST | add FILE" what-if power-cut h1
+usage_error "usage: xl-ha maintenance [DOMAIN|HOST] on|off" maintenance maybe
 run_alone
 is "$code" 2 "no command: usage"
 run_alone help sched
