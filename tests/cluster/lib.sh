@@ -1,0 +1,334 @@
+# lib.sh: the words of the cluster's stories. A story is a script that begins with
+#     . "${XHA_SRC:?}/tests/cluster/lib.sh"
+# and ends with `the_end`. Its hosts are numbered from 1; each has namespaces of its own for network, mounts and
+# processes, with private /run, /dev/shm, /etc/corosync and /var/lib/corosync, so that real corosyncs live side
+# by side and nothing of this machine is touched. The hosts hang on two bridges in one more namespace. A host's
+# files lie in $T/hN. Killing the first process of a host's namespace is its power cut, and the clean-up too.
+# shellcheck shell=bash
+
+# shellcheck source=tests/tap.sh
+. "${XHA_SRC:?}/tests/tap.sh"
+set -u
+
+if [ "$(id -u)" -ne 0 ]; then
+    echo "1..1"
+    echo "not ok 1 - the cluster's stories need root, for namespaces: run the checks as root"
+    exit 1
+fi
+PATH=$PATH:/usr/sbin:/sbin
+for program in corosync corosync-quorumtool ip unshare nsenter; do
+    command -v $program >/dev/null || {
+        echo "1..1"
+        echo "not ok 1 - $program is not here: run 'tests/need-packages check' as root"
+        exit 1
+    }
+done
+
+T=$(mktemp -d "${TMPDIR:-/tmp}/xhad-cluster.XXXXXX") # the story's own world
+exec {keep}<>/dev/null
+hosts=0     # how many
+init=()     # by host: first process of its namespaces; [0] is the bridges'
+outer=()    # the unshare that started it
+token=600   # ms
+patience=30 # seconds that things may take at most
+
+# ---- the end ------------------------------------------------------------------------------------------------
+
+clean_up() {
+    local status=$? i
+    for i in "${!init[@]}"; do
+        stop_world "$i"
+    done
+    if [ "$tap_failed" -gt 0 ] || [ "$status" -ne 0 ]; then
+        for ((i = 1; i <= hosts; i++)); do
+            grep -v KNET "$T/h$i/corosync.log" 2>/dev/null | tail -n 12 | sed "s/^/# h$i corosync: /"
+            tail -n 40 "$T/h$i/log" 2>/dev/null | command cut -c 1-300 | sed "s/^/# h$i: /"
+        done
+    fi
+    rm -rf "$T"
+}
+trap clean_up EXIT
+trap 'exit 1' INT TERM
+
+the_end() {
+    finish
+    exit
+}
+
+# ---- namespaces ---------------------------------------------------------------------------------------------
+
+# start_world I SCRIPT: namespaces whose first process runs SCRIPT, then reaps what is left to it
+start_world() {
+    local i=$1 tries=0
+    rm -f "$T/ready.$i"
+    unshare --net --mount --pid --fork --kill-child --mount-proc --propagation private bash -c "
+        set -e
+        ip link set lo up
+        $2
+        touch '$T/ready.$i'
+        while :; do sleep 1000 & wait \$! || :; done" >>"$T/world.log" 2>&1 </dev/null {keep}>&- &
+    outer[i]=$!
+    until [ -e "$T/ready.$i" ]; do
+        tries=$((tries + 1))
+        if [ $tries -gt 200 ] || ! kill -0 "${outer[i]}" 2>/dev/null; then
+            echo "Bail out! no namespaces for host $i: $(tail -n 3 "$T/world.log")"
+            exit 1
+        fi
+        sleep 0.05
+    done
+    read -r 'init[i]' _ <"/proc/${outer[i]}/task/${outer[i]}/children"
+}
+
+stop_world() {
+    [ -n "${init[$1]:-}" ] || return 0
+    kill -9 "${init[$1]}" 2>/dev/null
+    wait "${outer[$1]}" 2>/dev/null
+    init[$1]=
+}
+
+# within I COMMAND...: in the namespaces of host I (0: the bridges')
+within() {
+    local i=$1
+    shift
+    nsenter --target "${init[i]}" --net --mount --pid -- "$@"
+}
+
+is_up() {
+    [ -n "${init[$1]:-}" ]
+}
+
+plug() { # HOST LINK
+    # Not in that world's own numbering of processes: the netns is named by ours.
+    nsenter --target "${init[0]}" --net ip link add "v$1.$2" type veth peer name "eth$2" netns "${init[$1]}"
+    within 0 ip link set "v$1.$2" master "br$2" up
+    within "$1" ip link set "eth$2" address "$(mac "$1" "$2")"
+    within "$1" ip addr add "10.77.$2.$1/24" dev "eth$2"
+    within "$1" ip link set "eth$2" up
+}
+
+mac() { # HOST LINK
+    printf '02:00:00:77:%02x:%02x' "$2" "$1"
+}
+
+# start_host N: its namespaces and links; nothing runs in it yet
+start_host() {
+    local d=$T/h$1
+    mkdir -p "$d/etc" "$d/lib" "$d/run" "$d/state" "$d/sim" "$d/policy" "$d/alarm.d" "$d/shared"
+    touch "$d/log" "$d/sim/pids" "$d/sim/trace"
+    start_world "$1" "
+        mount -t tmpfs none /run
+        mount -t tmpfs none /dev/shm
+        mount --bind '$d/etc' /etc/corosync
+        mount --bind '$d/lib' /var/lib/corosync
+        mkdir -p /run/corosync"
+    plug "$1" 0
+    plug "$1" 1
+}
+
+# ---- corosync -----------------------------------------------------------------------------------------------
+
+# make_conf N: corosync.conf for hosts 1 to N and a key, for all of them
+make_conf() {
+    local i
+    head -c 256 /dev/urandom >"$T/authkey"
+    {
+        echo "totem { version: 2
+            cluster_name: story
+            transport: knet
+            crypto_cipher: aes256
+            crypto_hash: sha256
+            token: $token
+            interface { linknumber: 0
+                knet_ping_interval: $((token / 4))
+                knet_ping_timeout: $((token / 2)) }
+            interface { linknumber: 1
+                knet_ping_interval: $((token / 4))
+                knet_ping_timeout: $((token / 2)) }
+        }
+        logging { to_syslog: no
+            to_stderr: yes
+            timestamp: hires }
+        quorum { provider: corosync_votequorum
+            ${quorum_extra:-} }
+        nodelist {"
+        for ((i = 1; i <= $1; i++)); do
+            echo "node { name: h$i
+                nodeid: $i
+                ring0_addr: 10.77.0.$i
+                ring1_addr: 10.77.1.$i }"
+        done
+        echo "}"
+    } | sed 's/^ *//; s/{ */{\n/g; s/ *}$/\n}/' >"$T/corosync.conf"
+}
+
+start_corosync() { # HOST
+    cp "$T/corosync.conf" "$T/authkey" "$T/h$1/etc/"
+    chmod 400 "$T/h$1/etc/authkey"
+    # shellcheck disable=SC2016 # $$ is that shell's
+    nsenter --target "${init[$1]}" --net --mount --pid -- \
+        sh -c 'echo $$ >"$0/corosync.pid"; exec corosync -f' "$T/h$1" >>"$T/h$1/corosync.log" 2>&1 </dev/null &
+}
+
+# signal HOST NAME SIGNAL: to the process of that host which wrote NAME.pid
+signal() {
+    within "$1" kill "-$3" "$(cat "$T/h$1/$2.pid")" 2>/dev/null
+}
+
+stop_corosync() { signal "$1" corosync TERM; }
+kill_corosync() { signal "$1" corosync KILL; }
+
+# cluster_up N: N hosts with corosync; they see each other when it returns
+cluster_up() {
+    local i
+    hosts=$1
+    start_world 0 "ip link add br0 type bridge forward_delay 0; ip link set br0 up
+        ip link add br1 type bridge forward_delay 0; ip link set br1 up"
+    make_conf "$hosts"
+    for ((i = 1; i <= hosts; i++)); do
+        start_host "$i"
+    done
+    for ((i = 1; i <= hosts; i++)); do
+        start_corosync "$i"
+    done
+    for ((i = 1; i <= hosts; i++)); do
+        wait_for "corosync of host $i sees $hosts" sees "$i" "$hosts" || exit 1
+    done
+}
+
+# sees HOST N: its corosync counts N members
+sees() {
+    [ "$(within "$1" corosync-quorumtool -s 2>/dev/null | sed -n 's/^Nodes: *//p')" = "$2" ]
+}
+
+# kill_host N: a power cut
+kill_host() { stop_world "$1"; }
+
+# revive_host N: it is booted again; what was on its disk is there, what was in memory is not
+revive_host() {
+    rm -rf "$T/h$1/run" "$T/h$1"/*.pid
+    start_host "$1"
+    start_corosync "$1"
+}
+
+# pause, resume HOST: everything that runs on it stands still
+pause() { within "$1" kill -STOP -1; }
+resume() { within "$1" kill -CONT -1; }
+
+# ---- cuts ---------------------------------------------------------------------------------------------------
+# What a host sends to another goes to an address that nobody has, and is lost.
+
+# cut_one_way FROM TO [LINK...]
+cut_one_way() {
+    local from=$1 to=$2 link
+    shift 2
+    for link in ${*:-0 1}; do
+        within "$from" ip neigh replace "10.77.$link.$to" lladdr 02:00:00:00:00:00 nud permanent dev "eth$link"
+    done
+}
+
+cut() { # A B [LINK...]
+    local a=$1 b=$2
+    shift 2
+    cut_one_way "$a" "$b" "$@"
+    cut_one_way "$b" "$a" "$@"
+}
+
+join() { # A B
+    local link
+    for link in 0 1; do
+        within "$1" ip neigh del "10.77.$link.$2" dev "eth$link" 2>/dev/null
+        within "$2" ip neigh del "10.77.$link.$1" dev "eth$link" 2>/dev/null
+    done
+    return 0
+}
+
+# partition "1 2" "3": nothing gets from one group to another
+partition() {
+    local a b
+    for a in $1; do
+        for b in $2; do
+            cut "$a" "$b"
+        done
+    done
+}
+
+heal() {
+    local a b
+    for ((a = 1; a <= hosts; a++)); do
+        for ((b = a + 1; b <= hosts; b++)); do
+            ! is_up "$a" || ! is_up "$b" || join "$a" "$b"
+        done
+    done
+}
+
+# ---- waiting ------------------------------------------------------------------------------------------------
+
+# wait_for WHAT COMMAND...: until it succeeds; says what was waited for when it never does
+wait_for() {
+    local what=$1 end=$((SECONDS + patience))
+    shift
+    until "$@"; do
+        if [ $SECONDS -ge $end ]; then
+            echo "# waited $patience s in vain: $what"
+            return 1
+        fi
+        sleep 0.1
+    done
+}
+
+# shown WHAT COMMAND...: the same as a test
+shown() {
+    wait_for "$@"
+    ok $? "$1"
+}
+
+# ---- engine-probe -------------------------------------------------------------------------------------------
+
+probe_start() { # HOST
+    local d=$T/h$1
+    rm -f "$d/in"
+    mkfifo "$d/in"
+    # Open for reading and writing: it ends with `close`, not with the first writer.
+    # shellcheck disable=SC2016
+    nsenter --target "${init[$1]}" --net --mount --pid -- \
+        sh -c 'echo $$ >"$0/probe.pid"; exec "$1"' "$d" "${XHA_BUILD:?}/tests/cluster/engine-probe" \
+        >>"$d/out" 2>>"$d/log" <>"$d/in" &
+}
+
+probes_start() {
+    local i
+    for ((i = 1; i <= hosts; i++)); do
+        probe_start "$i"
+    done
+}
+
+tell() { # HOST WORD...
+    local i=$1
+    shift
+    echo "$*" >"$T/h$i/in"
+}
+
+# heard HOST PATTERN: a line of its output since the last `forget`
+heard() {
+    grep -qE "$2" "$T/h$1/out"
+}
+
+forget() {
+    local i
+    for ((i = 1; i <= hosts; i++)); do
+        : >"$T/h$i/out"
+    done
+}
+
+# last_view HOST: what its newest view says, but for its id
+members() { # HOST
+    sed -n 's/^view .*members=\([0-9,]*\) .*/\1/p' "$T/h$1/out" | tail -n 1
+}
+
+view_id() { # HOST
+    sed -n 's/^view \([0-9a-f]*\) .*/\1/p' "$T/h$1/out" | tail -n 1
+}
+
+has_members() { # HOST LIST
+    [ "$(members "$1")" = "$2" ]
+}
