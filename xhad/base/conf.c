@@ -4,6 +4,7 @@
 #include "xhad/base/conf.h"
 
 #include <inttypes.h>
+#include <libconfig.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -208,10 +209,20 @@ static const struct xha_param rows[] = {
 
 _Static_assert(sizeof(rows) / sizeof(rows[0]) <= XHA_PARAMS_MAX, "struct xha_origin is too small");
 
+static int read_list(const config_setting_t *s, const char *file, void *obj, struct xha_problems *problems)
+{
+    struct xha_conf *conf = obj;
+
+    if (!strcmp(config_setting_name(s), "fence"))
+        return xha_fence_conf_read(s, file, &conf->fence, problems);
+    return XHA_PARAMS_UNKNOWN;
+}
+
 const struct xha_params xha_conf_params = {
     .manual = "xhad.conf(5)",
     .row = rows,
     .n = sizeof(rows) / sizeof(rows[0]),
+    .other = read_list,
 };
 
 bool xha_conf_is_shared(const struct xha_param *param)
@@ -307,6 +318,7 @@ int xha_conf_load(const char *path, struct xha_conf *conf_r, struct xha_problems
 void xha_conf_clear(struct xha_conf *conf)
 {
     xha_params_clear(&xha_conf_params, conf);
+    xha_fence_conf_clear(&conf->fence);
     free(conf->file);
     memset(conf, 0, sizeof(*conf));
 }
@@ -314,4 +326,5 @@ void xha_conf_clear(struct xha_conf *conf)
 void xha_conf_print(const struct xha_conf *conf, bool docs, FILE *out)
 {
     xha_params_print(&xha_conf_params, conf, &conf->origin, conf->file, docs, out);
+    xha_fence_conf_print(&conf->fence, out);
 }

@@ -8,6 +8,7 @@
 #ifndef XHA_CONF_H
 #define XHA_CONF_H
 
+#include "xhad/base/fence_conf.h"
 #include "xhad/base/params.h"
 #include "xhad/core/cluster.h"
 
@@ -62,6 +63,7 @@ struct xha_conf {
     enum xha_placement placement;
     uint32_t survive, parallel_moves;
     struct xha_span move_timeout;
+    struct xha_fence_conf fence;
     char *file; /* where it was read from, NULL: only defaults */
     struct xha_origin origin;
 };

@@ -2,7 +2,7 @@
  * fence_conf.h - how hosts are powered off: the list `fence` of xhad.conf.
  *
  *   fence = ( { host = "h1"; agent = "fence_ipmilan"; level = 1; delay = 0; retries = 2; timeout = 60;
- *               action = "off"; plug = "4"; options = { ip = "10.0.0.9"; password_file = "/…"; }; } );
+ *               action = "off"; plug = "4"; password_file = "/…"; options = { ip = "10.0.0.9"; }; } );
  *
  * Each entry is a device: a standard fence agent with what it is told. Devices of one level must all succeed
  * (two power supplies); the next level is tried when one of them failed. Whether an agent knows an option is
@@ -11,7 +11,6 @@
 #ifndef XHA_BASE_FENCE_CONF_H
 #define XHA_BASE_FENCE_CONF_H
 
-#include <libconfig.h>
 #include "xhad/base/params.h"
 #include "xhad/core/core.h"
 
@@ -32,8 +31,9 @@ struct xha_fence_option {
 /* All strings are owned. */
 struct xha_fence_device {
     char *host;
-    char *agent; /* a name, looked for where agents are, or an absolute path */
-    char *plug;  /* "": none. Told to the agent as plug or port, whichever it knows */
+    char *agent;         /* a name, looked for where agents are, or an absolute path */
+    char *plug;          /* "": none. Told to the agent as plug or port, whichever it knows */
+    char *password_file; /* "": none. Its first line is told to the agent as the password */
     uint32_t level, retries;
     struct xha_span delay, timeout; /* before the first try; of each run of the agent */
     enum xha_fence_action action;
@@ -52,7 +52,7 @@ struct xha_fence_conf {
  * Reads the setting `fence`. XHA_CONF_OK; XHA_CONF_E_BAD: the problems say why; XHA_CONF_E_NOMEM. conf_r is to
  * be cleared in all cases.
  */
-int xha_fence_conf_read(const config_setting_t *fence, const char *file, struct xha_fence_conf *conf_r,
+int xha_fence_conf_read(const struct config_setting_t *fence, const char *file, struct xha_fence_conf *conf_r,
                         struct xha_problems *problems);
 
 /* XHA_CONF_OK or XHA_CONF_E_NOMEM; then *copy_r is empty. */

@@ -44,10 +44,17 @@ struct xha_param {
     const char *doc;                /* one line, for `xhad -n -v` and the manual */
 };
 
+struct config_setting_t;
+struct xha_problems;
+
 struct xha_params {
     const char *manual; /* the page that lists them all: "xhad.conf(5)" */
     const struct xha_param *row;
     size_t n;
+    /* What is no single value, and so no row: reads s into obj. XHA_CONF_OK, an error with problems added, or
+     * XHA_PARAMS_UNKNOWN. NULL: there is nothing of the kind. */
+    int (*other)(const struct config_setting_t *s, const char *file, void *obj,
+                 struct xha_problems *problems);
 };
 
 /* Where a parameter's value came from. */
@@ -74,6 +81,7 @@ enum {
     XHA_CONF_E_BAD = -1,    /* see the problems */
     XHA_CONF_E_NOFILE = -2, /* cannot be opened or read; also in the problems */
     XHA_CONF_E_NOMEM = -3,
+    XHA_PARAMS_UNKNOWN = 1, /* only of xha_params.other */
 };
 
 /* line 0: the whole file. Control bytes in the message are escaped. */
@@ -96,6 +104,13 @@ void xha_params_clear(const struct xha_params *table, void *obj);
  */
 int xha_params_parse(const struct xha_params *table, const char *file, const char *text, size_t len,
                      void *obj, struct xha_origin *origin_r, struct xha_problems *problems);
+
+/*
+ * The same from a group that libconfig has read, for groups that are in a list. obj: zeroed or set before;
+ * origin_r and problems as above.
+ */
+int xha_params_read(const struct xha_params *table, const char *file, const struct config_setting_t *group,
+                    void *obj, struct xha_origin *origin_r, struct xha_problems *problems);
 
 /* Reads a whole config file into memory, bounded. Caller frees *text_r. */
 int xha_params_slurp(const char *path, char **text_r, size_t *len_r, struct xha_problems *problems);

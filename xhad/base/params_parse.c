@@ -314,6 +314,16 @@ static bool is_group(const struct xha_params *table, const char *name)
     return false;
 }
 
+/* Whether there is somebody who knows this setting. */
+static bool read_other(struct parse *p, const config_setting_t *s)
+{
+    int rc = p->table->other ? p->table->other(s, p->file, p->obj, p->problems) : XHA_PARAMS_UNKNOWN;
+
+    if (rc < 0)
+        p->rc = rc;
+    return rc != XHA_PARAMS_UNKNOWN;
+}
+
 /* prefix: "" or "group." */
 static void read_group(struct parse *p, const config_setting_t *group, const char *prefix)
 {
@@ -328,7 +338,8 @@ static void read_group(struct parse *p, const config_setting_t *group, const cha
         if (param) {
             read_value(p, param, s);
         } else if (*prefix || !is_group(p->table, name)) {
-            unknown(p, name, line);
+            if (*prefix || !read_other(p, s))
+                unknown(p, name, line);
         } else if (config_setting_type(s) != CONFIG_TYPE_GROUP) {
             bad(p, line, "%s: must be a group: %s: { ... };", name, name);
         } else {
@@ -336,6 +347,18 @@ static void read_group(struct parse *p, const config_setting_t *group, const cha
             read_group(p, s, name);
         }
     }
+}
+
+int xha_params_read(const struct xha_params *table, const char *file, const config_setting_t *group,
+                    void *obj, struct xha_origin *origin_r, struct xha_problems *problems)
+{
+    struct parse p = { .table = table, .file = file, .obj = obj, .origin = origin_r, .problems = problems };
+    int rc = xha_params_defaults(table, obj, origin_r);
+
+    if (rc)
+        return rc;
+    read_group(&p, group, "");
+    return p.rc;
 }
 
 int xha_params_parse(const struct xha_params *table, const char *file, const char *text, size_t len,
