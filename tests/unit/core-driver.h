@@ -197,4 +197,73 @@ static inline void make_run(struct driver *d, uint8_t n, int32_t domid)
     assert_int_equal(view_of(d, n).state, XHA_ST_RUNNING);
 }
 
+/* ---- of a cluster ---- */
+
+static inline int permit(struct driver *d, bool start)
+{
+    struct xha_event ev = { .type = XHA_EV_PERMIT };
+
+    ev.u.permit = start;
+    return driver_step(d, ev);
+}
+
+static inline int take(struct driver *d, uint8_t n, enum xha_purpose purpose)
+{
+    struct xha_event ev = { .type = XHA_EV_TAKE, .uuid = uuid_of(n) };
+
+    ev.u.protect.policy = &d->policy;
+    ev.u.protect.term = UINT64_C(7) << 24;
+    ev.u.protect.purpose = purpose;
+    ev.u.protect.failure = purpose == XHA_FOR_RECOVERY ? XHA_FAIL_HOST : XHA_FAIL_NONE;
+    ev.u.protect.relocate = true;
+    ev.u.protect.ever_beat = true;
+    snprintf(ev.u.protect.name, sizeof(ev.u.protect.name), "d%u", n);
+    return driver_step(d, ev);
+}
+
+static inline int yield(struct driver *d, uint8_t n, enum xha_yield how)
+{
+    struct xha_event ev = { .type = XHA_EV_YIELD, .uuid = uuid_of(n) };
+
+    ev.u.yield = how;
+    return driver_step(d, ev);
+}
+
+static inline int move_out(struct driver *d, uint8_t n, uint64_t move)
+{
+    struct xha_event ev = { .type = XHA_EV_MOVE_OUT, .uuid = uuid_of(n) };
+
+    ev.u.move_out = (struct xha_move){ .id = move, .peer = 1, .port = 4000, .timeout = { 600000 } };
+    return driver_step(d, ev);
+}
+
+static inline int incoming(struct driver *d, uint8_t n, uint64_t move)
+{
+    struct xha_event ev = { .type = XHA_EV_INCOMING, .uuid = uuid_of(n) };
+
+    ev.u.protect.policy = &d->policy;
+    ev.u.protect.term = UINT64_C(8) << 24;
+    ev.u.protect.ever_beat = true;
+    ev.u.protect.move = (struct xha_move){ .id = move, .peer = 2, .timeout = { 600000 } };
+    snprintf(ev.u.protect.name, sizeof(ev.u.protect.name), "d%u", n);
+    return driver_step(d, ev);
+}
+
+static inline int verdict(struct driver *d, uint8_t n, uint64_t move, bool commit)
+{
+    struct xha_event ev = { .type = XHA_EV_VERDICT, .uuid = uuid_of(n) };
+
+    ev.u.verdict.move = move;
+    ev.u.verdict.commit = commit;
+    return driver_step(d, ev);
+}
+
+static inline bool known(const struct driver *d, uint8_t n)
+{
+    struct xha_uuid uuid = uuid_of(n);
+    struct xha_view v;
+
+    return xha_core_find(d->core, &uuid, &v) == 0;
+}
+
 #endif

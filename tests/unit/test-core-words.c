@@ -86,7 +86,7 @@ static void test_cause_texts(void **state)
 static void test_error_texts(void **state)
 {
     (void)state;
-    for (int rc = XHA_CORE_E_INVAL; rc <= 0; rc++)
+    for (int rc = XHA_CORE_E_QUORUM; rc <= 0; rc++)
         assert_string_not_equal(xha_core_error_text(rc), "?");
     assert_string_equal(xha_core_error_text(1), "?");
 }

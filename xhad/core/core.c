@@ -122,6 +122,7 @@ static int new_domain(struct xha_core *core, const struct xha_event *ev, uint8_t
         return XHA_CORE_E_FULL;
     d->policy = *ev->u.protect.policy;
     d->host = host;
+    d->relocate = ev->u.protect.relocate;
     memcpy(d->name, ev->u.protect.name, sizeof d->name);
     d->name[sizeof d->name - 1] = '\0';
     know_host(core, host);
@@ -146,7 +147,8 @@ static int recall(struct xha_core *core, const struct xha_event *ev)
 static bool in_work(const struct dom *d)
 {
     return d->pending || d->state == XHA_ST_CLEARING || d->state == XHA_ST_STARTING ||
-           d->state == XHA_ST_STOPPING || d->state == XHA_ST_UNSURE;
+           d->state == XHA_ST_STOPPING || d->state == XHA_ST_UNSURE || d->state == XHA_ST_MIGRATING ||
+           d->state == XHA_ST_INCOMING;
 }
 
 static void new_heartbeat(struct xha_core *core, struct dom *d)
@@ -196,8 +198,12 @@ static int protect(struct xha_core *core, const struct xha_event *ev)
     bool start;
     int rc;
 
-    if (d)
-        return new_policy(core, d, ev->u.protect.policy);
+    if (d) {
+        rc = new_policy(core, d, ev->u.protect.policy);
+        if (!rc)
+            d->relocate = ev->u.protect.relocate;
+        return rc;
+    }
     rc = new_domain(core, ev, ev->host, &d);
     if (rc)
         return rc;
@@ -221,19 +227,56 @@ static int unprotect(struct xha_core *core, struct dom *d)
         return XHA_CORE_E_NODOMAIN;
     if (d->pending)
         return XHA_CORE_E_BUSY;
-    d->persist_step = core->step;                /* there is nothing to store any more */
-    xha_note(core, d, XHA_CAUSE_UNPROTECTED, 0); /* it stays as it is */
-    xha_unwatch(core, d);
-    xha_slot_give_back(core, d);
-    xha_queue_leave(core, d);
-    d->state = XHA_ST_DEFINED;
-    xha_queue_blocks(core, d);
-    xha_store_domid(core, d, XHA_DOMID_NONE);
-    xha_forget(core, d);
-    for (int i = 0; i < XHA_HOSTS_MAX; i++) /* work that goes through all domains starts over */
-        core->host[i].maint_next = 0;
-    xha_store_drop(core, d);
+    xha_let_go(core, d, XHA_CAUSE_UNPROTECTED, 0); /* it stays as it is */
     return XHA_CORE_OK;
+}
+
+/* TAKE, INCOMING: a domain that the core does not know yet. */
+static int arrive(struct xha_core *core, const struct xha_event *ev, const struct dom *known)
+{
+    const struct xha_move *move = &ev->u.protect.move;
+    bool incoming = ev->type == XHA_EV_INCOMING;
+    struct dom *d;
+    int rc;
+
+    if (incoming && known && known->state == XHA_ST_INCOMING && known->move.id == move->id && !known->yield)
+        return XHA_CORE_OK;
+    if (known)
+        return XHA_CORE_E_BUSY; /* of an earlier ownership, and not yet forgotten */
+    if ((unsigned)ev->u.protect.purpose >= XHA_FOR_N_ || (unsigned)ev->u.protect.failure >= XHA_FAIL_N_ ||
+        (incoming && (!move->id || move->peer >= XHA_HOSTS_MAX)))
+        return XHA_CORE_E_INVAL;
+    if (incoming && core->denied)
+        return XHA_CORE_E_QUORUM;
+    rc = new_domain(core, ev, ev->host, &d);
+    if (rc)
+        return rc;
+    if (incoming)
+        xha_incoming(core, d, ev);
+    else
+        xha_take(core, d, ev);
+    return XHA_CORE_OK;
+}
+
+/* What only a cluster says of one domain. */
+static int of_cluster(struct xha_core *core, const struct xha_event *ev, struct dom *d)
+{
+    if (!d)
+        return XHA_CORE_E_NODOMAIN;
+    switch (ev->type) {
+    case XHA_EV_YIELD:
+        return xha_yield(core, d, ev->u.yield);
+    case XHA_EV_LISTENING:
+        return xha_listening(d, ev->u.listening.id, ev->u.listening.port);
+    case XHA_EV_MOVE_OUT:
+        return xha_move_out(core, d, &ev->u.move_out);
+    case XHA_EV_VERDICT:
+        return xha_verdict(core, d, ev->u.verdict.move, ev->u.verdict.commit);
+    case XHA_EV_CANCEL:
+        return xha_move_cancel(core, d, ev->u.verdict.move);
+    default:
+        return XHA_CORE_E_INVAL;
+    }
 }
 
 static int order(struct xha_core *core, const struct xha_event *ev)
@@ -277,6 +320,14 @@ static int take(struct xha_core *core, const struct xha_event *ev)
     case XHA_EV_PROTECT:
         return ev->u.protect.policy && policy_valid(ev->u.protect.policy) ? protect(core, ev)
                                                                           : XHA_CORE_E_INVAL;
+    case XHA_EV_TAKE:
+    case XHA_EV_INCOMING:
+        return ev->u.protect.policy && policy_valid(ev->u.protect.policy) ? arrive(core, ev, d)
+                                                                          : XHA_CORE_E_INVAL;
+    case XHA_EV_PERMIT:
+        know_host(core, ev->host);
+        xha_permit(core, ev->host, ev->u.permit);
+        return XHA_CORE_OK;
     case XHA_EV_UNPROTECT:
         return unprotect(core, d);
     case XHA_EV_ORDER:
@@ -306,7 +357,7 @@ static int take(struct xha_core *core, const struct xha_event *ev)
         xha_done(core, d, ev);
         return XHA_CORE_OK;
     default:
-        return XHA_CORE_E_INVAL;
+        return (unsigned)ev->type < XHA_EV_N_ ? of_cluster(core, ev, d) : XHA_CORE_E_INVAL;
     }
 }
 

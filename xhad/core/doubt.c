@@ -7,7 +7,9 @@
 
 void xha_doubt(struct xha_core *core, struct dom *d, enum xha_action_type lost, enum xha_cause cause)
 {
-    uint32_t detail = cause == XHA_CAUSE_WORKER_REFUSED ? d->lost | (uint32_t)d->refusal << 8 : lost;
+    uint32_t detail = cause == XHA_CAUSE_WORKER_REFUSED ? d->lost | (uint32_t)d->refusal << 8
+                      : cause == XHA_CAUSE_YIELDED      ? d->yield
+                                                        : lost;
 
     xha_unwatch(core, d);
     d->settled = core->now;
@@ -34,7 +36,7 @@ static void not_cleared(struct xha_core *core, struct dom *d)
 {
     struct xha_span wait = { CLEAR_AGAIN_MS * (int64_t)d->clear_tries };
 
-    if (!d->clear_tries++) {
+    if (!xha_must_not_clear(core, d) && !d->clear_tries++) {
         xha_clear(core, d, XHA_CAUSE_LOOKED, 0);
         return;
     }
@@ -68,10 +70,10 @@ void xha_sure_paused(struct xha_core *core, struct dom *d)
         xha_fail(core, d, XHA_FAIL_START); /* half built: cleared at its turn */
     else if (d->lost == XHA_ACT_DESTROY)
         not_cleared(core, d);
-    else if (d->lost == XHA_ACT_CHECKPOINT || d->lost == XHA_ACT_RESUME)
-        xha_deed(core, d, XHA_ACT_RESUME, SHORT_DEADLINE_MS, XHA_CAUSE_LOOKED);
-    else
+    else if (d->lost != XHA_ACT_CHECKPOINT && d->lost != XHA_ACT_RESUME)
         xha_pause(core, d);
+    else if (!core->denied) /* else it is looked at again */
+        xha_deed(core, d, XHA_ACT_RESUME, SHORT_DEADLINE_MS, XHA_CAUSE_LOOKED);
 }
 
 void xha_sure_died(struct xha_core *core, struct dom *d)
@@ -80,7 +82,8 @@ void xha_sure_died(struct xha_core *core, struct dom *d)
 
     if (d->lost == XHA_ACT_DESTROY)
         not_cleared(core, d);
-    else if (!lost_start(d) && (d->purpose == XHA_FOR_START || d->purpose == XHA_FOR_RESTORE))
+    else if (!lost_start(d) && (d->purpose == XHA_FOR_START || d->purpose == XHA_FOR_RESTORE ||
+                                (d->purpose == XHA_FOR_RECOVERY && d->cause == XHA_CAUSE_TAKEN)))
         xha_enqueue(core, d, d->purpose, at_once, XHA_CAUSE_LOOKED, 0);
     else /* in a recovery it is somebody's else that stood in the way */
         xha_died(core, d);
@@ -162,8 +165,13 @@ static void recall_settled(struct xha_core *core, struct dom *d, const struct xh
         if (r->domid == XHA_DOMID_OLD && d->want_run && d->policy.autostart)
             d->purpose = XHA_FOR_START; /* to be started with the host, when maintenance ends */
         break;
+    case XHA_ST_MIGRATING:
+    case XHA_ST_INCOMING:
+        xha_move_recall(core, d);
+        break;
     case XHA_ST_QUEUED:
-        xha_enqueue(core, d, d->purpose, backoff_left(core, d), XHA_CAUSE_XHAD_RESTART, 0);
+        if (!d->given_up) /* its new owner, or the cluster's word, is waited for */
+            xha_enqueue(core, d, d->purpose, backoff_left(core, d), XHA_CAUSE_XHAD_RESTART, 0);
         break;
     case XHA_ST_CLEARING:
     case XHA_ST_STOPPING:
@@ -211,6 +219,9 @@ void xha_recall(struct xha_core *core, struct dom *d, const struct xha_record *r
         }
         if (d->state == XHA_ST_RUNNING || d->state == XHA_ST_SUSPECT)
             d->beaten = true;
+        else if (d->state == XHA_ST_MIGRATING || d->state == XHA_ST_INCOMING)
+            xha_move_recall(core, d);
+        d->yield_waits = d->yield != XHA_YIELD_NONE;
         if (d->state == XHA_ST_BOOTING)
             xha_timer(core, d, TIMER_STATE, after(core->now, d->policy.boot_grace));
         else if (d->state == XHA_ST_STOPPING || d->state == XHA_ST_SUSPECT)
@@ -218,6 +229,11 @@ void xha_recall(struct xha_core *core, struct dom *d, const struct xha_record *r
         xha_queue_blocks(core, d);
         return;
     }
-    recall_settled(core, d, r);
+    if (d->yield)
+        xha_yield_go(core, d);
+    else
+        recall_settled(core, d, r);
+    if (!d->used)
+        return;
     xha_queue_blocks(core, d); /* the tiers above wait for it as they did */
 }

@@ -135,8 +135,13 @@ void xha_boot_late(struct xha_core *core, struct dom *d)
 
 static void duplicate(struct xha_core *core, struct dom *d)
 {
-    if (d->state == XHA_ST_ERROR || d->state == XHA_ST_MAINTENANCE)
+    if (d->state == XHA_ST_ERROR || d->state == XHA_ST_MAINTENANCE || d->state == XHA_ST_MIGRATING ||
+        d->state == XHA_ST_INCOMING)
         return;
+    if (d->yield) { /* one after the other */
+        xha_fsm(core, d, SIG_ALIVE);
+        return;
+    }
     xha_alarm(core, d, XHA_SEV_CRITICAL, XHA_CAUSE_DUPLICATE, (uint32_t)d->other.domid);
     xha_rest(core, d, XHA_ST_ERROR, XHA_CAUSE_DUPLICATE, (uint32_t)d->other.domid);
 }
@@ -189,7 +194,7 @@ void xha_sight(struct xha_core *core, struct dom *d, const struct xha_seen *seen
         xha_fsm(core, d, SIG_PAUSED);
     else
         xha_fsm(core, d, SIG_ALIVE);
-    if (beat && d->seen_active)
+    if (beat && d->used && d->seen_active)
         xha_fsm(core, d, SIG_BEAT);
 }
 

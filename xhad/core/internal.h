@@ -12,6 +12,8 @@
  *   health.c  sightings, rounds, beats, the host's own health
  *   probe.c   judging a domain whose beat is late
  *   queue.c   who is next: tiers, turns, limits, backoff
+ *   own.c     whose it is: taken, yielded, given up, and leave to start anything
+ *   move.c    a domain moves between hosts
  *   orders.c  state x order: what an operator may want when
  *   words.c   spelling
  *
@@ -154,6 +156,7 @@ struct dom {
     bool move_sent;       /* as in the record */
     enum xha_verdict verdict;
     enum xha_yield yield; /* it is not this host's any more; nothing but that is done */
+    bool yield_waits;     /* ... when the deed under way has ended */
     bool relocate, given_up;
 
     uint64_t persist_step; /* the step in which PERSIST was last emitted */
@@ -201,7 +204,8 @@ struct xha_core {
     struct dom *dom;
     struct heap timers; /* what = domain * TIMER_N_ + timer */
     struct host host[XHA_HOSTS_MAX];
-    uint64_t hosts_used; /* bit per host that has been heard of */
+    bool cluster, denied; /* PERMIT was ever said; ... and nothing may be started now */
+    uint64_t hosts_used;  /* bit per host that has been heard of */
     struct xha_plan *plan;
 };
 
@@ -276,6 +280,8 @@ void xha_persist(struct xha_core *core, struct dom *d);
 void xha_forget(struct xha_core *core, const struct dom *d);
 void xha_deed(struct xha_core *core, struct dom *d, enum xha_action_type type, int64_t deadline_ms,
               enum xha_cause cause);
+bool xha_cancel(struct xha_core *core, const struct dom *d); /* of a move; false: there is no such deed */
+void xha_say_give_up(struct xha_core *core, const struct dom *d, uint32_t detail);
 void xha_ask_probe(struct xha_core *core, struct dom *d);
 void xha_ask_look(struct xha_core *core, uint8_t host);
 void xha_alarm(struct xha_core *core, const struct dom *d, enum xha_severity sev, enum xha_cause cause,
@@ -299,6 +305,7 @@ handler xha_adopt, xha_adopt_other, xha_appeared, xha_appeared_paused, xha_other
     xha_clear_again, xha_unsure, xha_turn, xha_started, xha_start_refused, xha_run_ok, xha_run_refused,
     xha_run_unknown, xha_asked, xha_ask_refused, xha_stop_late, xha_stop_died, xha_stop_other;
 void xha_fail(struct xha_core *core, struct dom *d, enum xha_failure failure);
+bool xha_must_not_clear(const struct xha_core *core, const struct dom *d);
 void xha_clear(struct xha_core *core, struct dom *d, enum xha_cause cause, uint32_t detail);
 void xha_done(struct xha_core *core, struct dom *d, const struct xha_event *ev);
 void xha_deferred(struct xha_core *core, struct dom *d);
@@ -306,6 +313,30 @@ void xha_save_due(struct xha_core *core, struct dom *d);
 void xha_run(struct xha_core *core, struct dom *d, enum xha_cause cause, uint32_t detail);
 void xha_rest(struct xha_core *core, struct dom *d, enum xha_state state, enum xha_cause cause,
               uint32_t detail);
+
+void xha_run_or_boot(struct xha_core *core, struct dom *d, enum xha_cause cause);
+
+/* own.c */
+void xha_permit(struct xha_core *core, uint8_t host, bool start);
+void xha_take(struct xha_core *core, struct dom *d, const struct xha_event *ev);
+void xha_recoveries_elsewhere(struct xha_core *core, struct dom *d, uint32_t n);
+bool xha_give_up(struct xha_core *core, struct dom *d, uint32_t detail); /* false: it stays */
+void xha_let_go(struct xha_core *core, struct dom *d, enum xha_cause cause, uint32_t detail);
+int xha_yield(struct xha_core *core, struct dom *d, enum xha_yield how);
+void xha_yield_begin(struct xha_core *core, struct dom *d, enum xha_yield how);
+void xha_yield_go(struct xha_core *core, struct dom *d);
+void xha_yield_waited(struct xha_core *core, struct dom *d, enum xha_result result);
+void xha_yield_cleared(struct xha_core *core, struct dom *d);
+
+/* move.c */
+handler xha_migrated, xha_migrate_refused, xha_migrate_unknown, xha_received, xha_receive_refused,
+    xha_receive_unknown, xha_move_timer;
+int xha_move_out(struct xha_core *core, struct dom *d, const struct xha_move *move);
+void xha_incoming(struct xha_core *core, struct dom *d, const struct xha_event *ev);
+int xha_listening(struct dom *d, uint64_t id, uint16_t port);
+int xha_verdict(struct xha_core *core, struct dom *d, uint64_t move, bool commit);
+int xha_move_cancel(struct xha_core *core, struct dom *d, uint64_t move);
+void xha_move_recall(struct xha_core *core, struct dom *d);
 
 /* doubt.c: UNSURE, and the recall after a restart of xhad */
 handler xha_look_again, xha_sure_alive, xha_sure_paused, xha_sure_died, xha_sure_gone, xha_resumed,

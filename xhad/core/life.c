@@ -22,7 +22,7 @@ void xha_run(struct xha_core *core, struct dom *d, enum xha_cause cause, uint32_
         xha_timer(core, d, TIMER_SAVE, after(core->now, d->policy.checkpoint_interval));
 }
 
-static void run_or_boot(struct xha_core *core, struct dom *d, enum xha_cause cause)
+void xha_run_or_boot(struct xha_core *core, struct dom *d, enum xha_cause cause)
 {
     uint32_t detail = cause == XHA_CAUSE_WORKER_OK ? d->lost : 0;
 
@@ -38,7 +38,7 @@ static void adopt(struct xha_core *core, struct dom *d, enum xha_cause cause)
 {
     xha_slot_give_back(core, d);
     d->want_run = true;
-    run_or_boot(core, d, cause);
+    xha_run_or_boot(core, d, cause);
     if (d->policy.protection != XHA_PROT_MONITOR && cause != XHA_CAUSE_XHAD_RESTART)
         xha_deed(core, d, XHA_ACT_SCHED, SHORT_DEADLINE_MS, cause);
 }
@@ -62,6 +62,10 @@ static void take_other(struct xha_core *core, struct dom *d)
 void xha_adopt_other(struct xha_core *core, struct dom *d)
 {
     take_other(core, d);
+    if (d->yield) {
+        xha_clear(core, d, XHA_CAUSE_YIELDED, d->yield);
+        return;
+    }
     d->purpose = XHA_FOR_NOTHING;
     xha_unwatch(core, d);
     adopt(core, d, XHA_CAUSE_REPLACED);
@@ -71,14 +75,14 @@ void xha_adopt_other(struct xha_core *core, struct dom *d)
  * somebody. */
 void xha_appeared(struct xha_core *core, struct dom *d)
 {
-    if (!d->was_active)
+    if (!d->was_active && !d->given_up)
         xha_adopt(core, d);
 }
 
 /* Waiting to be started, and somebody has one there that he holds: his is left alone. */
 void xha_appeared_paused(struct xha_core *core, struct dom *d)
 {
-    if (d->news)
+    if (d->news && !d->given_up)
         xha_pause(core, d);
 }
 
@@ -109,7 +113,7 @@ void xha_pause_gone(struct xha_core *core, struct dom *d)
 
 void xha_unpause(struct xha_core *core, struct dom *d)
 {
-    run_or_boot(core, d, XHA_CAUSE_UNPAUSED);
+    xha_run_or_boot(core, d, XHA_CAUSE_UNPAUSED);
 }
 
 void xha_save_due(struct xha_core *core, struct dom *d)
@@ -188,6 +192,8 @@ static void fail_respected(struct xha_core *core, struct dom *d, enum xha_failur
 static void fail_recover(struct xha_core *core, struct dom *d, enum xha_failure failure)
 {
     if (!xha_may_recover(core, d)) {
+        if (failure == XHA_FAIL_START && xha_give_up(core, d, d->lost | (uint32_t)d->refusal << 8))
+            return;
         xha_alarm(core, d, XHA_SEV_CRITICAL, XHA_CAUSE_LIMIT, failure);
         xha_rest(core, d, XHA_ST_FAILED, XHA_CAUSE_LIMIT, failure);
         return;
@@ -279,6 +285,12 @@ void xha_clear(struct xha_core *core, struct dom *d, enum xha_cause cause, uint3
     xha_deed(core, d, XHA_ACT_DESTROY, CLEAR_DEADLINE_MS, cause);
 }
 
+/* Without quorum nothing is cleared for a start that could not follow. */
+bool xha_must_not_clear(const struct xha_core *core, const struct dom *d)
+{
+    return core->denied && d->purpose != XHA_FOR_STOP && d->purpose != XHA_FOR_NOTHING;
+}
+
 static void begin_start(struct xha_core *core, struct dom *d);
 
 void xha_cleared(struct xha_core *core, struct dom *d)
@@ -287,9 +299,11 @@ void xha_cleared(struct xha_core *core, struct dom *d)
 
     xha_store_domid(core, d, XHA_DOMID_NONE);
     d->clear_tries = 0;
-    if (d->purpose == XHA_FOR_STOP || d->purpose == XHA_FOR_NOTHING)
+    if (d->yield)
+        xha_yield_cleared(core, d);
+    else if (d->purpose == XHA_FOR_STOP || d->purpose == XHA_FOR_NOTHING)
         xha_rest(core, d, XHA_ST_STOPPED, d->failure ? XHA_CAUSE_FAILURE : XHA_CAUSE_OPERATOR, d->failure);
-    else if (d->slot && !xha_queue_preempts(core) && !d->deferred)
+    else if (d->slot && !xha_queue_preempts(core) && !d->deferred && !core->denied)
         begin_start(core, d);
     else /* also when an order came meanwhile, which will take it from the queue */
         xha_enqueue(core, d, d->purpose, at_once, XHA_CAUSE_WORKER_OK, XHA_ACT_DESTROY);
@@ -308,7 +322,10 @@ void xha_clear_refused(struct xha_core *core, struct dom *d)
 
 void xha_clear_again(struct xha_core *core, struct dom *d)
 {
-    xha_deed(core, d, XHA_ACT_DESTROY, CLEAR_DEADLINE_MS, XHA_CAUSE_BACKOFF);
+    if (xha_must_not_clear(core, d))
+        xha_timer(core, d, TIMER_STATE, after(core->now, (struct xha_span){ CLEAR_AGAIN_MS }));
+    else
+        xha_deed(core, d, XHA_ACT_DESTROY, CLEAR_DEADLINE_MS, XHA_CAUSE_BACKOFF);
 }
 
 /* ---- it is started again ----------------------------------------------------------------------------------
@@ -364,7 +381,7 @@ void xha_started(struct xha_core *core, struct dom *d)
     xha_store_domid(core, d, d->done_domid);
     d->listed.ms = 0;
     d->fresh = true;
-    run_or_boot(core, d, XHA_CAUSE_WORKER_OK);
+    xha_run_or_boot(core, d, XHA_CAUSE_WORKER_OK);
 }
 
 void xha_start_refused(struct xha_core *core, struct dom *d)
@@ -375,7 +392,7 @@ void xha_start_refused(struct xha_core *core, struct dom *d)
     if (d->refusal == XHA_REFUSAL_NO_CHECKPOINT && d->purpose == XHA_FOR_RECOVERY) {
         xha_alarm(core, d, XHA_SEV_WARNING, XHA_CAUSE_NO_CHECKPOINT, 0);
         d->restores = RESTORES_MAX + 1;
-        if (d->deferred)
+        if (d->deferred || core->denied)
             xha_enqueue(core, d, d->purpose, (struct xha_span){ 0 }, XHA_CAUSE_NO_CHECKPOINT, 0);
         else
             begin_start(core, d);
@@ -388,6 +405,9 @@ void xha_start_refused(struct xha_core *core, struct dom *d)
         return;
     }
     xha_alarm(core, d, XHA_SEV_WARNING, XHA_CAUSE_WORKER_REFUSED, d->lost | (uint32_t)d->refusal << 8);
+    if ((d->refusal == XHA_REFUSAL_NO_MEMORY || d->refusal == XHA_REFUSAL_UNSUPPORTED) &&
+        xha_give_up(core, d, d->lost | (uint32_t)d->refusal << 8))
+        return;
     if (d->refusal == XHA_REFUSAL_NO_MEMORY || d->refusal == XHA_REFUSAL_NO_DISK) {
         /* The host's trouble, not the domain's: it does not count against its limit. */
         wait.ms = wait.ms < LOOK_AGAIN_MS ? LOOK_AGAIN_MS : wait.ms;
@@ -440,7 +460,8 @@ void xha_run_unknown(struct xha_core *core, struct dom *d)
         return;
     }
     xha_doubt(core, d, lost, XHA_CAUSE_WORKER_UNKNOWN);
-    xha_deed(core, d, XHA_ACT_RESUME, SHORT_DEADLINE_MS, XHA_CAUSE_WORKER_UNKNOWN);
+    if (!core->denied)
+        xha_deed(core, d, XHA_ACT_RESUME, SHORT_DEADLINE_MS, XHA_CAUSE_WORKER_UNKNOWN);
 }
 
 /* ---- it is stopped ----------------------------------------------------------------------------------------
@@ -466,7 +487,8 @@ void xha_stop_died(struct xha_core *core, struct dom *d)
 /* Somebody restarted it while it was to stop: the order is not forgotten. */
 void xha_stop_other(struct xha_core *core, struct dom *d)
 {
-    if (d->purpose != XHA_FOR_STOP || d->failure) { /* not an operator's stop: it runs again, well */
+    if (d->purpose != XHA_FOR_STOP || d->failure ||
+        d->yield == XHA_YIELD_DESTROY) { /* not an operator's stop: it runs again, well */
         xha_adopt_other(core, d);
         return;
     }
@@ -519,5 +541,8 @@ void xha_done(struct xha_core *core, struct dom *d, const struct xha_event *ev)
     d->skipped = ev->u.done.skipped;
     d->done_domid = ev->u.done.domid;
     xha_timer_off(core, d, TIMER_PEND);
-    xha_fsm(core, d, sig[ev->u.done.result]);
+    if (d->yield_waits)
+        xha_yield_waited(core, d, ev->u.done.result);
+    else
+        xha_fsm(core, d, sig[ev->u.done.result]);
 }

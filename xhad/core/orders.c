@@ -43,16 +43,20 @@ static bool maintenance_waits(const struct dom *d)
     return d->deferred && d->deferred_do == XHA_DO_MAINTENANCE_ON;
 }
 
-static int check(const struct dom *d, enum xha_order_type type)
+static int check(const struct xha_core *core, const struct dom *d, enum xha_order_type type)
 {
     bool maintenance = type == XHA_DO_MAINTENANCE_ON || type == XHA_DO_MAINTENANCE_OFF;
 
     if (type == XHA_DO_MAINTENANCE_OFF && maintenance_waits(d))
         return XHA_CORE_OK;
+    if (d->yield || d->given_up)
+        return XHA_CORE_E_BUSY;
     if (may[d->state][type])
         return may[d->state][type];
     if (d->policy.protection == XHA_PROT_MONITOR && !maintenance)
         return XHA_CORE_E_POLICY;
+    if (core->denied && type == XHA_DO_RESTORE)
+        return XHA_CORE_E_QUORUM; /* what runs would be cleared, and nothing started */
     /* One order can wait. Maintenance takes its place, so that a host's maintenance leaves nobody out. */
     if (d->pending && (!waits_for_deed(type) || (d->deferred && type != XHA_DO_MAINTENANCE_ON)))
         return XHA_CORE_E_BUSY;
@@ -72,7 +76,7 @@ int xha_order_check(const struct xha_core *core, const struct xha_event *ev, str
     if ((unsigned)ev->u.order.type >= XHA_DO_N_)
         return XHA_CORE_E_INVAL;
     *d_r = xha_store_find(core, &ev->uuid);
-    return *d_r ? check(*d_r, ev->u.order.type) : XHA_CORE_E_NODOMAIN;
+    return *d_r ? check(core, *d_r, ev->u.order.type) : XHA_CORE_E_NODOMAIN;
 }
 
 /* ---- the orders ---- */
@@ -209,7 +213,7 @@ void xha_order_work(struct xha_core *core, uint8_t host)
             return;
         if (d->host != host)
             continue;
-        if (check(d, type) == XHA_CORE_OK)
+        if (check(core, d, type) == XHA_CORE_OK)
             xha_order_do(core, d, type, 0);
         xha_persist(core, d); /* each record says whether its host is in maintenance */
     }

@@ -62,7 +62,25 @@ void xha_deed(struct xha_core *core, struct dom *d, enum xha_action_type type, i
     a->u.deed.domid = d->domid;
     a->u.deed.deadline.ms = deadline_ms;
     a->u.deed.checkpoint = type == XHA_ACT_RESTORE ? d->checkpoint : 0;
+    if (type == XHA_ACT_MIGRATE || type == XHA_ACT_RECEIVE)
+        a->u.deed.move = d->move;
     xha_timer(core, d, TIMER_PEND, after(core->now, (struct xha_span){ deadline_ms + PEND_MARGIN_MS }));
+}
+
+bool xha_cancel(struct xha_core *core, const struct dom *d)
+{
+    if (d->pending != XHA_ACT_MIGRATE && d->pending != XHA_ACT_RECEIVE)
+        return false;
+    add(core, XHA_ACT_CANCEL, d)->id = d->pending_id;
+    return true;
+}
+
+void xha_say_give_up(struct xha_core *core, const struct dom *d, uint32_t detail)
+{
+    struct xha_action *a = add(core, XHA_ACT_GIVE_UP, d);
+
+    a->cause = XHA_CAUSE_GIVEN_UP;
+    a->detail = detail;
 }
 
 void xha_ask_probe(struct xha_core *core, struct dom *d)

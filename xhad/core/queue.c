@@ -141,6 +141,8 @@ struct xha_span xha_backoff(const struct dom *d, uint32_t n)
 
 static bool on_its_way(const struct dom *d)
 {
+    if (d->given_up)
+        return false;
     switch (d->state) {
     case XHA_ST_QUEUED:
     case XHA_ST_CLEARING:
@@ -202,7 +204,7 @@ void xha_dispatch(struct xha_core *core, uint8_t host)
 {
     struct host *h = &core->host[host];
 
-    if (!h->rounds || h->maintenance || (h->ill && !h->round.xenstore_ok))
+    if (!h->rounds || h->maintenance || core->denied || (h->ill && !h->round.xenstore_ok))
         return;
     while (room(core) && h->under_way < core->set.parallel && h->queue != NONE32) {
         struct dom *d = &core->dom[h->queue];
