@@ -7,7 +7,7 @@
  *   info               prints hosts and votes
  *   close              leaves
  *
- * Output, a line each: up HOST · quorum yes|no · view ID members=… joined=… left=HOST:WHY,… · message HOST
+ * Output, a line each: up HOST · quorum yes|no [exclusive] · view ID members=… joined=… left=HOST:WHY,… · message HOST
  * BYTES HASH TEXT · hosts · down WHY · closed. Hosts by their ids.
  */
 #include <stdio.h>
@@ -56,10 +56,10 @@ static void on_view(void *arg, const struct xha_engine_view *view)
     print_view(view);
 }
 
-static void on_quorum(void *arg, bool quorate)
+static void on_quorum(void *arg, bool quorate, bool exclusive)
 {
     (void)arg;
-    printf("quorum %s\n", quorate ? "yes" : "no");
+    printf("quorum %s%s\n", quorate ? "yes" : "no", exclusive ? " exclusive" : "");
 }
 
 static void on_deliver(void *arg, uint8_t host, const void *data, size_t len)
@@ -139,6 +139,7 @@ static void obey(const char *word)
             printf("cannot send: %d\n", rc);
     } else if (sscanf(word, "flood %lu %zu", &flood_left, &flood_bytes) == 2 && flood_left &&
                flood_bytes >= 64 && flood_bytes <= XHA_ENGINE_MESSAGE_MAX) {
+        flood_done = 0;
         uv_idle_start(&flood, on_flood);
     } else if (!strcmp(word, "info")) {
         print_info();

@@ -25,10 +25,9 @@ for program in corosync corosync-quorumtool ip unshare nsenter; do
 done
 
 T=$(mktemp -d "${TMPDIR:-/tmp}/xhad-cluster.XXXXXX") # the story's own world
-exec {keep}<>/dev/null
 hosts=0     # how many
 init=()     # by host: first process of its namespaces; [0] is the bridges'
-outer=()    # the unshare that started it
+outer=()    # the unshare that started it; it goes with that
 token=600   # ms
 patience=30 # seconds that things may take at most
 
@@ -41,7 +40,7 @@ clean_up() {
     done
     if [ "$tap_failed" -gt 0 ] || [ "$status" -ne 0 ]; then
         for ((i = 1; i <= hosts; i++)); do
-            grep -v KNET "$T/h$i/corosync.log" 2>/dev/null | tail -n 12 | sed "s/^/# h$i corosync: /"
+            grep -vE 'KNET|Q empty' "$T/h$i/corosync.log" 2>/dev/null | tail -n 12 | sed "s/^/# h$i corosync: /"
             tail -n 40 "$T/h$i/log" 2>/dev/null | command cut -c 1-300 | sed "s/^/# h$i: /"
         done
     fi
@@ -66,7 +65,7 @@ start_world() {
         ip link set lo up
         $2
         touch '$T/ready.$i'
-        while :; do sleep 1000 & wait \$! || :; done" >>"$T/world.log" 2>&1 </dev/null {keep}>&- &
+        while :; do sleep 1000 & wait \$! || :; done" >>"$T/world.log" 2>&1 </dev/null &
     outer[i]=$!
     until [ -e "$T/ready.$i" ]; do
         tries=$((tries + 1))
@@ -138,6 +137,7 @@ make_conf() {
             crypto_cipher: aes256
             crypto_hash: sha256
             token: $token
+            token_coefficient: 0
             interface { linknumber: 0
                 knet_ping_interval: $((token / 4))
                 knet_ping_timeout: $((token / 2)) }
@@ -161,12 +161,20 @@ make_conf() {
     } | sed 's/^ *//; s/{ */{\n/g; s/ *}$/\n}/' >"$T/corosync.conf"
 }
 
+# launch HOST NAME INPUT OUTPUT LOG COMMAND...: in the background, as a child of the host's first process; its
+# number there is in NAME.pid
+launch() {
+    # shellcheck disable=SC2016
+    within "$1" sh -c 'name=$1 input=$2 output=$3 log=$4; shift 4
+        setsid "$@" <>"$input" >>"$output" 2>>"$log" &
+        echo $! >"$name.pid"' sh "$T/h$1/$2" "${@:3}"
+}
+
 start_corosync() { # HOST
-    cp "$T/corosync.conf" "$T/authkey" "$T/h$1/etc/"
-    chmod 400 "$T/h$1/etc/authkey"
-    # shellcheck disable=SC2016 # $$ is that shell's
-    nsenter --target "${init[$1]}" --net --mount --pid -- \
-        sh -c 'echo $$ >"$0/corosync.pid"; exec corosync -f' "$T/h$1" >>"$T/h$1/corosync.log" 2>&1 </dev/null &
+    local d=$T/h$1
+    cp "$T/corosync.conf" "$T/authkey" "$d/etc/"
+    chmod 400 "$d/etc/authkey"
+    launch "$1" corosync /dev/null "$d/corosync.log" "$d/corosync.log" corosync -f
 }
 
 # signal HOST NAME SIGNAL: to the process of that host which wrote NAME.pid
@@ -174,8 +182,19 @@ signal() {
     within "$1" kill "-$3" "$(cat "$T/h$1/$2.pid")" 2>/dev/null
 }
 
-stop_corosync() { signal "$1" corosync TERM; }
-kill_corosync() { signal "$1" corosync KILL; }
+is_gone() { # HOST NAME
+    ! signal "$1" "$2" 0
+}
+
+stop_corosync() {
+    signal "$1" corosync TERM
+    wait_for "corosync of host $1 ends" is_gone "$1" corosync
+}
+
+kill_corosync() {
+    signal "$1" corosync KILL
+    wait_for "corosync of host $1 is dead" is_gone "$1" corosync
+}
 
 # cluster_up N: N hosts with corosync; they see each other when it returns
 cluster_up() {
@@ -288,11 +307,7 @@ probe_start() { # HOST
     local d=$T/h$1
     rm -f "$d/in"
     mkfifo "$d/in"
-    # Open for reading and writing: it ends with `close`, not with the first writer.
-    # shellcheck disable=SC2016
-    nsenter --target "${init[$1]}" --net --mount --pid -- \
-        sh -c 'echo $$ >"$0/probe.pid"; exec "$1"' "$d" "${XHA_BUILD:?}/tests/cluster/engine-probe" \
-        >>"$d/out" 2>>"$d/log" <>"$d/in" &
+    launch "$1" probe "$d/in" "$d/out" "$d/log" "${XHA_BUILD:?}/tests/cluster/engine-probe"
 }
 
 probes_start() {

@@ -56,6 +56,7 @@ static void on_answer(void *arg, void *work)
     e->facts = q->facts;
     if (e->ops.hosts)
         e->ops.hosts(e->arg);
+    xha_traffic_tell_quorum(e);
 }
 
 void xha_engine_ask(struct xha_engine *e)
@@ -145,11 +146,15 @@ static void on_again(uv_timer_t *timer)
 
 static void down(struct xha_engine *e, const char *why)
 {
-    xha_log(XHA_LOG_WARNING, "the cluster's engine is down", XHA_S("why", why),
-            XHA_U("again_in_ms", e->again_ms));
+    bool told = strcmp(why, e->why) == 0;
+
     uv_timer_start(&e->again, on_again, e->again_ms, 0);
     e->again_ms = e->again_ms * 2 < AGAIN_MAX_MS ? e->again_ms * 2 : AGAIN_MAX_MS;
     e->quorate = e->facts.quorum.quorate = false;
+    if (told)
+        return;
+    snprintf(e->why, sizeof e->why, "%s", why);
+    xha_log(XHA_LOG_WARNING, "the cluster's engine is down", XHA_S("why", why));
     e->ops.down(e->arg, why);
 }
 
@@ -208,11 +213,12 @@ static void up(struct xha_engine *e, struct xha_link *link)
     e->link = link;
     e->facts = s->facts;
     e->again_ms = AGAIN_MIN_MS;
-    e->broken[0] = '\0';
+    e->broken[0] = e->why[0] = '\0';
     e->outbox.part = room < XHA_FRAME_DATA_MAX ? room : XHA_FRAME_DATA_MAX;
     xha_members_init(&e->members);
     memset(e->newer, 0, sizeof e->newer);
     e->voted = false;
+    e->exclusive = e->facts.quorum.exclusive;
     e->quorate = e->facts.quorum.quorate = false;
     e->stalled = false;
     e->stall_ms = e->facts.token_ms + e->facts.consensus_ms + STALL_MORE_MS;
@@ -224,7 +230,7 @@ static void up(struct xha_engine *e, struct xha_link *link)
     e->ops.up(e->arg, (uint8_t)(e->facts.nodeid - 1));
     xha_traffic_votes(e);
     if (!e->quorate && !e->closing)
-        e->ops.quorum(e->arg, false);
+        e->ops.quorum(e->arg, false, e->exclusive);
     xha_engine_end_broken(e);
 }
 

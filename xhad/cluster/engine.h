@@ -74,13 +74,15 @@ struct xha_engine_ops {
     /*
      * Whether this host may act. Told after up(), before the first view, and at each change. False also when
      * our own messages do not come back in time: corosync or the ring stands still, and what votequorum said
-     * last may be long untrue.
+     * last may be long untrue. exclusive: nobody else can be quorate at the same time; not so with two_node: 1,
+     * auto_tie_breaker or last_man_standing.
      */
-    void (*quorum)(void *arg, bool quorate);
+    void (*quorum)(void *arg, bool quorate, bool exclusive);
     void (*deliver)(void *arg, uint8_t host, const void *data, size_t len);
     /* The configured hosts, votes or the quorum device were read and are not as before. May be NULL. */
     void (*hosts)(void *arg);
-    /* Corosync is gone, or could not be opened. why is for people: what happened, and what to do. */
+    /* Corosync is gone, or could not be opened. why is for people: what happened, and what to do. Told once,
+     * and again when another reason keeps it down. */
     void (*down)(void *arg, const char *why);
     /* After xha_engine_close(): the others have been told, and the engine may be freed. */
     void (*closed)(void *arg);
@@ -94,7 +96,7 @@ struct xha_engine_host {
 };
 
 struct xha_engine_quorum {
-    bool quorate; /* as quorum() told it last */
+    bool quorate, exclusive; /* as quorum() told them last */
     uint32_t expected_votes, total_votes;
     uint32_t needed; /* votes for quorum */
     uint32_t own_votes;

@@ -30,13 +30,14 @@ struct xha_engine {
     bool ask_more;                                /* a change came while we were asking */
     char broken[XHA_SESSION_WHY_MAX];             /* not "": the link is to be ended, with these words */
     uint64_t again_ms;
+    char why[XHA_SESSION_WHY_MAX]; /* the owner was told last; "": it is up */
     struct xha_session_facts facts;
     struct xha_members members;
     struct xha_parts parts;
     struct xha_outbox outbox;
     unsigned newer[XHA_ENGINE_HOSTS_MAX]; /* version that a host spoke and that was complained of */
     bool voted, stalled;                  /* votequorum's word; our pulses' */
-    bool quorate;                         /* what the owner was told */
+    bool quorate, exclusive;              /* what the owner was told */
     uint64_t up_ms, stall_ms, proof_ms;
 };
 

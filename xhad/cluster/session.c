@@ -93,6 +93,8 @@ static void get_quorum(votequorum_handle_t votequorum, uint32_t nodeid, struct x
         return;
     *q = (struct xha_engine_quorum){
         .quorate = info.flags & VOTEQUORUM_INFO_QUORATE,
+        .exclusive = !(info.flags & (VOTEQUORUM_INFO_TWONODE | VOTEQUORUM_INFO_AUTO_TIE_BREAKER |
+                                     VOTEQUORUM_INFO_LAST_MAN_STANDING)),
         .expected_votes = info.node_expected_votes,
         .total_votes = info.total_votes,
         .needed = info.quorum,

@@ -17,12 +17,13 @@
 
 void xha_traffic_tell_quorum(struct xha_engine *e)
 {
-    bool quorate = e->voted && !e->stalled;
+    bool quorate = e->voted && !e->stalled, exclusive = e->facts.quorum.exclusive;
 
-    if (e->closing || quorate == e->quorate)
+    if (e->closing || (quorate == e->quorate && exclusive == e->exclusive))
         return;
     e->quorate = e->facts.quorum.quorate = quorate;
-    e->ops.quorum(e->arg, quorate);
+    e->exclusive = exclusive;
+    e->ops.quorum(e->arg, quorate, exclusive);
 }
 
 /* Also before each message that is handed on: after a long sleep the past must not be taken for now. */
