@@ -85,9 +85,7 @@ static const char *word_move_compress(int value)
 
 static const char *word_placement(int value)
 {
-    static const char *const name[] = { "best-fit", "worst-fit", "round-robin" };
-
-    return (unsigned)value < XHA_PLACEMENT_N_ ? name[value] : "?";
+    return xha_placement_name((enum xha_placement)value);
 }
 
 #define AT(field) offsetof(struct xha_conf, field)

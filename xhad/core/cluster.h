@@ -30,6 +30,7 @@
 #define XHA_CLUSTER_H
 
 #include "xhad/core/core.h"
+#include "xhad/core/place.h"
 #include "xhad/core/timing.h"
 
 #define XHA_WIRE_VERSION 1     /* of messages and of the state; others are refused by name */
@@ -155,7 +156,6 @@ enum xha_do_cluster { /* what a request wants; those of one domain go to its own
 };
 
 /* Settings that must be the same everywhere; the newest change wins. */
-enum xha_placement { XHA_PLACE_BEST_FIT, XHA_PLACE_WORST_FIT, XHA_PLACE_ROUND_ROBIN, XHA_PLACEMENT_N_ };
 struct xha_cluster_policy {
     enum xha_placement placement;
     uint32_t survive;         /* k of N+k: admission refuses what would break it; 0: none */
@@ -458,7 +458,6 @@ const char *xha_fenced_by_name(enum xha_fenced_by by);
 const char *xha_phase_name(enum xha_phase phase);
 const char *xha_move_mode_name(enum xha_move_mode mode);
 const char *xha_move_why_name(enum xha_move_why why);
-const char *xha_placement_name(enum xha_placement placement);
 const char *xha_cluster_cause_name(enum xha_cluster_cause cause);
 
 #endif
