@@ -312,7 +312,7 @@ $tmp/a.conf:4: autostart: must be true or false, without quotes, not a whole num
 $XHA_SRC/conf/domains/web.conf: heartbeat_timeout (10) must be at least twice heartbeat_interval of xhad.conf (9): one slow look would make the domain suspect" \
     "check-config: every problem of every file"
 run_alone check-config -v "$tmp/xhad.conf"
-is "$(echo "$out" | grep -E '^(heartbeat_interval|parallel)' | tr -s ' ')" "parallel = 4; # default
+is "$(echo "$out" | grep -E '^(heartbeat_interval|parallel) ' | tr -s ' ')" "parallel = 4; # default
 heartbeat_interval = 9; # $tmp/xhad.conf:1" "check-config -v: every value and where it is from"
 run_alone check-config --json "$tmp/a.conf"
 is "$code/$(echo "$out" | head -n 4 | xargs)" "1/[ { file: $tmp/a.conf, good: false," "check-config --json"
