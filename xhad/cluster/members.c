@@ -57,10 +57,13 @@ static void fill(const struct xha_members *m, const uint32_t *pid, struct xha_en
 
     hash = mix(hash, &m->ring.seq, sizeof m->ring.seq);
     memset(view_r, 0, sizeof *view_r);
+    view_r->nodes = m->nodes;
     for (unsigned h = 0; h < XHA_ENGINE_HOSTS_MAX; h++) {
         hash = mix(hash, &pid[h], sizeof pid[h]);
-        if (pid[h])
+        if (pid[h]) {
             view_r->host[view_r->n++] = (uint8_t)h;
+            view_r->nodes |= UINT64_C(1) << h;
+        }
     }
     view_r->id = hash ? hash : 1;
 }
@@ -142,10 +145,14 @@ size_t xha_members_change(struct xha_members *m, const struct cpg_address *all, 
     return m->gathering ? 0 : views(m, view_r);
 }
 
-size_t xha_members_ring(struct xha_members *m, struct cpg_ring_id ring,
+size_t xha_members_ring(struct xha_members *m, struct cpg_ring_id ring, const uint32_t *nodeid, size_t n,
                         struct xha_engine_view view_r[XHA_MEMBERS_VIEWS_MAX])
 {
     m->ring = ring;
+    m->nodes = 0;
+    for (size_t i = 0; i < n; i++)
+        if (is_host(nodeid[i]))
+            m->nodes |= UINT64_C(1) << (nodeid[i] - 1);
     if (!m->told)
         return 0;
     return views(m, view_r);

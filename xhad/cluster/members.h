@@ -22,6 +22,7 @@ struct xha_members {
     bool told; /* who is in the group; the first change is our own joining */
     bool gathering;
     struct cpg_ring_id ring;
+    uint64_t nodes; /* hosts of the ring, whether in the group or not */
     uint32_t stranger; /* a nodeid that no host of ours can have, met in the last change; 0: none */
 };
 
@@ -35,8 +36,8 @@ size_t xha_members_change(struct xha_members *m, const struct cpg_address *all, 
                           const struct cpg_address *left, size_t n_left, const struct cpg_address *joined,
                           size_t n_joined, struct xha_engine_view view_r[XHA_MEMBERS_VIEWS_MAX]);
 
-/* A new ring, which ends the gathering. */
-size_t xha_members_ring(struct xha_members *m, struct cpg_ring_id ring,
+/* A new ring of these nodes, which ends the gathering. */
+size_t xha_members_ring(struct xha_members *m, struct cpg_ring_id ring, const uint32_t *nodeid, size_t n,
                         struct xha_engine_view view_r[XHA_MEMBERS_VIEWS_MAX]);
 
 /* The host of this process, or -1: it is no member. */

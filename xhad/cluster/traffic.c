@@ -254,10 +254,8 @@ static void on_cpg_ring(cpg_handle_t handle, struct cpg_ring_id ring, uint32_t n
     struct xha_engine *e = engine_of(handle);
     struct xha_engine_view view[XHA_MEMBERS_VIEWS_MAX];
 
-    (void)n;
-    (void)nodeid;
     xha_traffic_votes(e);
-    tell_views(e, view, xha_members_ring(&e->members, ring, view));
+    tell_views(e, view, xha_members_ring(&e->members, ring, nodeid, n, view));
 }
 
 static void on_votes(votequorum_handle_t handle, uint64_t context, uint32_t quorate, uint32_t n,
