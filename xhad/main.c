@@ -6,6 +6,7 @@
 #include "xhad/base/conf.h"
 #include "xhad/base/file.h"
 #include "xhad/base/policy.h"
+#include "xhad/cluster/fencer.h"
 #include "xhad/ctl/daemon.h"
 #include "xhad/ctl/notify.h"
 #include "xhad/ctl/pidfile.h"
@@ -140,14 +141,18 @@ static int check_policies(const struct xha_conf *conf, bool docs, struct xha_pro
 
 static int check(const struct xha_conf *conf, bool docs)
 {
-    struct xha_problems problems = { 0 };
+    struct xha_problems problems = { 0 }, warnings = { 0 };
     int r;
 
     printf("# %s\n", conf->file ? conf->file : "(defaults)");
     xha_conf_print(conf, docs, stdout);
     r = check_policies(conf, docs, &problems);
+    if (conf->file && xha_fencer_validate(&conf->fence, conf->file, &problems, &warnings) != XHA_CONF_OK)
+        r = -1;
     fflush(stdout);
+    xha_problems_print(&warnings, stderr);
     xha_problems_print(&problems, stderr);
+    xha_problems_clear(&warnings);
     xha_problems_clear(&problems);
     return r < 0 ? EXIT_CONFIG : EXIT_SUCCESS;
 }
