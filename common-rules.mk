@@ -18,6 +18,9 @@ XHA_PATHS = \
 	-DXHA_RUN_DIR='"$(runstatedir)/xhad"' \
 	-DXHA_STATE_DIR='"$(localstatedir)/lib/xhad"'
 
+# For whatever links xhad/libxhamove.a.
+MOVE_LIBS = $(GNUTLS_LIBS) $(LZ4_LIBS) $(ZSTD_LIBS) $(XXHASH_LIBS) $(JANSSON_LIBS)
+
 # For programs with tests/unit/fake-xen.c: the calls that it stands in for.
 FAKE_XEN_WRAPS = \
 	-Wl,--wrap=xc_interface_open -Wl,--wrap=xc_interface_close -Wl,--wrap=xc_version -Wl,--wrap=xc_sched_id \

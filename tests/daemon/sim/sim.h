@@ -19,6 +19,9 @@
  *   boot_ms, boot_ms-NAME       from a start to the first beat (100)
  *   suspend_ms                  how long a guest stands still for a checkpoint (0)
  *   suspend-NAME                die: the worker of its checkpoint is killed meanwhile
+ *   move_ms                     how long a guest's memory streams to another host (0)
+ *   move-NAME                   of a move, used up: the source's die-streaming, die-suspended, die-sent, abort;
+ *                               the target's die-restoring, fail-restore
  *   deaf-NAME                   that guest does not heed a shutdown
  *   monitor-NAME                stock xl's monitor of that domain: its pid
  *   store-ill                   xenstore answers no more
@@ -111,6 +114,11 @@ void sim_perform_checkpoint(void);
 void sim_perform_restore(void);
 void sim_perform_checkpoints(void);
 void sim_perform_import(void);
+
+/* ---- move.c: these take the lock themselves ---- */
+
+void sim_perform_migrate(void);
+void sim_perform_receive(void);
 
 /* ---- the roles ---- */
 

@@ -207,14 +207,18 @@ static void perform(void)
         [XHA_VERB_DESCRIBE] = perform_describe,
         [XHA_VERB_CHECKPOINTS] = sim_perform_checkpoints,
         [XHA_VERB_MONITOR] = perform_monitor,
+        [XHA_VERB_MIGRATE] = sim_perform_migrate,
+        [XHA_VERB_RECEIVE] = sim_perform_receive,
     };
-    int lock = sim_lock();
+    const bool own_lock = sim_job.verb == XHA_VERB_MIGRATE || sim_job.verb == XHA_VERB_RECEIVE;
+    int lock = own_lock ? -1 : sim_lock();
 
     if (verb[sim_job.verb])
         verb[sim_job.verb]();
     else
         sim_refuse(XHA_REFUSAL_UNSUPPORTED, "no such verb");
-    sim_unlock(lock);
+    if (!own_lock)
+        sim_unlock(lock);
 }
 
 static void knob_of_job(char *line, size_t len)
