@@ -131,6 +131,7 @@ struct xha_report {
     uint32_t recoveries;
     bool want_run;
     bool maintenance; /* of this domain */
+    bool ever_beat;   /* an agent has beaten in it at some time: goes with it to its next host */
 };
 
 /* An order of a person, given on any host. (origin, number) is its name for ever: an order said twice is done

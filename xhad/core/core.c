@@ -447,6 +447,11 @@ int xha_core_step(struct xha_core *core, const struct xha_event *ev, struct xha_
     return rc;
 }
 
+uint64_t xha_core_next_id(const struct xha_core *core)
+{
+    return core->next_id;
+}
+
 int xha_core_may(const struct xha_core *core, const struct xha_event *ev)
 {
     struct dom *d;

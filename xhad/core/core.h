@@ -508,6 +508,9 @@ void xha_core_free(struct xha_core *core);
  */
 int xha_core_step(struct xha_core *core, const struct xha_event *ev, struct xha_plan *plan_r);
 
+/* The number that the next event or deed takes: what is used before it, never again. */
+uint64_t xha_core_next_id(const struct xha_core *core);
+
 /* As xha_core_step() for ORDER, without doing it: the same code, nothing changed. For -N. */
 int xha_core_may(const struct xha_core *core, const struct xha_event *ev);
 

@@ -32,18 +32,22 @@ int xha_node_new(const struct xha_node_settings *settings, uint64_t next_id, str
 void xha_node_free(struct xha_node *node);
 
 /* A fact about this host: as xha_core_step(). PROTECT, UNPROTECT and ORDER come from the cluster alone and are refused
- * here. RECALL: records are kept until the state says whether the domain is still ours. */
+ * here. RECALL: said as soon as xhad is up; nothing is started or resumed (PERMIT) before the state has said of each
+ * domain whether it is still ours. */
 int xha_node_host(struct xha_node *node, const struct xha_event *ev, struct xha_node_plan *plan_r);
 
 /* A fact about the cluster: as xha_cluster_step(). REPORT, GIVE, MOVE_*, RESULT, CLEARED are the node's own. */
 int xha_node_cluster(struct xha_node *node, const struct xha_cluster_event *ev, struct xha_node_plan *plan_r);
+
+/* As xha_core_next_id(): inner steps take numbers, too. */
+uint64_t xha_node_next_id(const struct xha_node *node);
 
 /* The two halves, to look at. */
 const struct xha_core *xha_node_core(const struct xha_node *node);
 const struct xha_cluster *xha_node_state(const struct xha_node *node);
 
 /* Whether the texts (policy, configuration) of a domain are on this host: until the adapter has said so a domain is
- * not taken. Said again after each change of the digest. */
+ * not taken. Said again after each change of the digest; step with a TICK then. */
 void xha_node_have_texts(struct xha_node *node, const struct xha_uuid *uuid, const uint8_t *digest_config);
 
 #endif
