@@ -14,6 +14,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "tests/sim/rng.h"
 #include "xhad/core/place.h"
 
 #define TWIN_HOSTS   10
@@ -28,7 +29,7 @@ struct twin_dom {
 };
 
 struct twin {
-    uint64_t seed;
+    struct sim_rng rng;
     struct xha_place *place;
     bool known[TWIN_HOSTS];
     struct xha_place_host host[TWIN_HOSTS];
@@ -37,10 +38,7 @@ struct twin {
 
 static inline uint32_t twin_random(struct twin *t, uint32_t below)
 {
-    t->seed ^= t->seed << 13;
-    t->seed ^= t->seed >> 7;
-    t->seed ^= t->seed << 17;
-    return (uint32_t)((t->seed >> 11) % below);
+    return (uint32_t)sim_rng_range(&t->rng, 0, below - 1);
 }
 
 /* True once in n. */
@@ -284,7 +282,7 @@ static inline void twin_new(struct twin *t, uint64_t seed)
     const struct xha_place_sizes sizes = { TWIN_HOSTS, TWIN_DOMAINS, TWIN_GROUPS };
 
     memset(t, 0, sizeof(*t));
-    t->seed = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+    t->rng.s = seed;
     for (uint32_t d = 0; d < TWIN_DOMAINS; d++)
         t->dom[d].on[0] = t->dom[d].on[1] = NONE;
     assert_int_equal(xha_place_new(&sizes, &t->place), XHA_PLACE_OK);

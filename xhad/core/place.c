@@ -156,13 +156,18 @@ void xha_place_reindex(struct xha_place *p, uint32_t host)
 
 /* ---- who counts where ---- */
 
+static bool is_down(const struct host *h)
+{
+    return h->gone || h->is.state == XHA_PLACE_DOWN;
+}
+
 /* Domains on a host that is down are in nobody's way and keep nobody company. */
 static void group_slot(struct xha_place *p, const struct xha_place_need *need, uint32_t host, bool add)
 {
     void (*change)(struct xha_place *, enum kind, uint32_t, uint32_t) =
         add ? xha_place_group_add : xha_place_group_drop;
 
-    if (p->host[host].is.state == XHA_PLACE_DOWN)
+    if (is_down(&p->host[host]))
         return;
     for (int i = 0; i < XHA_PLACE_GROUPS; i++) {
         if (need->together[i])
@@ -274,10 +279,27 @@ int xha_place_take(struct xha_place *place, uint32_t domain, uint32_t host)
 
 /* ---- hosts ---- */
 
+/* All on the host leave their groups, or come back into them; nothing while it is down. */
+static void regroup(struct xha_place *p, uint32_t host, bool add)
+{
+    for (uint32_t s = p->host[host].first; s != NONE32; s = slot_at(p, s)->next)
+        group_slot(p, &p->dom[s / 2].need, host, add);
+}
+
+void xha_place_set_gone(struct xha_place *p, uint32_t host, bool gone)
+{
+    if (gone)
+        regroup(p, host, false);
+    p->host[host].gone = gone;
+    if (!gone)
+        regroup(p, host, true);
+    xha_place_reindex(p, host);
+}
+
 int xha_place_host(struct xha_place *place, uint32_t host, const struct xha_place_host *is)
 {
     struct host *h;
-    bool regroup;
+    bool changes;
 
     if (host >= place->sizes.max_hosts || (unsigned)is->state >= XHA_PLACE_HOST_N_ ||
         is->memory_kib > XHA_PLACE_MEMORY_MAX)
@@ -287,12 +309,12 @@ int xha_place_host(struct xha_place *place, uint32_t host, const struct xha_plac
         *h = (struct host){ .known = true, .first = NONE32, .is = *is };
         place->n_hosts++;
     }
-    regroup = (h->is.state == XHA_PLACE_DOWN) != (is->state == XHA_PLACE_DOWN);
-    for (uint32_t s = h->first; regroup && s != NONE32; s = slot_at(place, s)->next)
-        group_slot(place, &place->dom[s / 2].need, host, false);
+    changes = (h->is.state == XHA_PLACE_DOWN) != (is->state == XHA_PLACE_DOWN);
+    if (changes)
+        regroup(place, host, false);
     h->is = *is;
-    for (uint32_t s = h->first; regroup && s != NONE32; s = slot_at(place, s)->next)
-        group_slot(place, &place->dom[s / 2].need, host, true);
+    if (changes)
+        regroup(place, host, true);
     xha_place_reindex(place, host);
     return XHA_PLACE_OK;
 }

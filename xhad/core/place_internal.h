@@ -109,6 +109,7 @@ struct want {
 /* place.c */
 int64_t xha_place_free_kib(const struct host *h);
 int64_t xha_place_free_vcpus(const struct host *h);
+void xha_place_set_gone(struct xha_place *p, uint32_t host, bool gone);
 void xha_place_reindex(struct xha_place *p, uint32_t host); /* after any change of a host */
 void xha_place_put_slot(struct xha_place *p, uint32_t domain, uint32_t host);
 void xha_place_take_slot(struct xha_place *p, uint32_t domain, uint32_t host);

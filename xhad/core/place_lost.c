@@ -34,10 +34,8 @@ static bool by_number(const void *user, uint32_t x, uint32_t y)
 void xha_place_lose(struct xha_place *p, const uint32_t *hosts, uint32_t n, enum xha_place_leaving leaving)
 {
     p->n_lost = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        p->host[hosts[i]].gone = true;
-        xha_place_reindex(p, hosts[i]);
-    }
+    for (uint32_t i = 0; i < n; i++)
+        xha_place_set_gone(p, hosts[i], true);
     for (uint32_t i = 0; i < n; i++)
         lose_domains(p, hosts[i], leaving);
     xha_place_sort(p->lost, p->n_lost, by_number, NULL);
@@ -59,10 +57,8 @@ void xha_place_find_again(struct xha_place *p, const uint32_t *hosts, uint32_t n
             if (p->dom[p->lost[i]].was[s] != NONE32)
                 xha_place_put_slot(p, p->lost[i], p->dom[p->lost[i]].was[s]);
     p->n_lost = p->n_units = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        p->host[hosts[i]].gone = false;
-        xha_place_reindex(p, hosts[i]);
-    }
+    for (uint32_t i = 0; i < n; i++)
+        xha_place_set_gone(p, hosts[i], false);
 }
 
 /* ---- units ---- */
@@ -74,7 +70,7 @@ static uint32_t root_of(struct xha_place *p, uint32_t i)
     return i;
 }
 
-/* Those that share an affinity group get one root: the lowest of them. */
+/* Those that share an affinity group get one root. */
 static void join(struct xha_place *p)
 {
     for (uint32_t i = 0; i < p->n_lost; i++) {
@@ -84,18 +80,13 @@ static void join(struct xha_place *p)
     }
     for (uint32_t i = 0; i < p->n_lost; i++) {
         for (int g = 0; g < XHA_PLACE_GROUPS; g++) {
-            uint32_t group = p->dom[p->lost[i]].need.together[g], mine, other;
+            uint32_t group = p->dom[p->lost[i]].need.together[g];
 
             if (!group)
                 continue;
             if (p->seen_by[group] == NONE32)
                 p->seen_by[group] = i;
-            mine = root_of(p, i);
-            other = root_of(p, p->seen_by[group]);
-            if (mine < other)
-                p->parent[other] = mine;
-            else
-                p->parent[mine] = other;
+            p->parent[root_of(p, i)] = root_of(p, p->seen_by[group]);
         }
     }
     for (uint32_t i = 0; i < p->n_lost; i++)
