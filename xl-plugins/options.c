@@ -27,6 +27,10 @@ enum {
     LONG_WARM,
     LONG_COLD,
     LONG_LIMIT,
+    LONG_DETECTION,
+    LONG_QDEVICE,
+    LONG_ROOT,
+    LONG_FORCE,
     LONG_VERSION
 };
 
@@ -58,6 +62,10 @@ static const struct {
     { LONG_WARM, "warm", NULL, XLHA_OPT_MOVE, "Suspend it, move it, let it go on." },
     { LONG_COLD, "cold", NULL, XLHA_OPT_MOVE, "Shut it down and start it there." },
     { LONG_LIMIT, "limit", "RATE", XLHA_OPT_MOVE, "Send at most so many bytes a second, such as 20M." },
+    { LONG_DETECTION, "detection", "SECONDS", XLHA_OPT_CLUSTER, "How soon a lost host is to be noticed; 3." },
+    { LONG_QDEVICE, "qdevice", "HOST", XLHA_OPT_CLUSTER, "The machine that breaks ties, by corosync-qnetd." },
+    { LONG_ROOT, "root", "DIR", XLHA_OPT_CLUSTER, "Work on the files below DIR, as for an image." },
+    { LONG_FORCE, "force", NULL, XLHA_OPT_CLUSTER, "Do it although something speaks against it." },
 };
 
 #define N_OPTIONS (sizeof(table) / sizeof(table[0]))
@@ -119,6 +127,14 @@ static bool seconds(const char *text, int *ms_r)
     return true;
 }
 
+static bool span(const char *text, double *seconds_r)
+{
+    char *end;
+
+    *seconds_r = strtod(text, &end);
+    return end != text && !*end && *seconds_r > 0 && *seconds_r <= TIMEOUT_MOST_S;
+}
+
 /* Takes one option. -1: go on; else the exit code. */
 static int take(struct xlha *x, int opt, const char *arg)
 {
@@ -164,6 +180,19 @@ static int take(struct xlha *x, int opt, const char *arg)
         break;
     case LONG_LIMIT:
         x->limit = arg;
+        break;
+    case LONG_DETECTION:
+        if (!span(arg, &x->cluster.detection))
+            return xlha_fail(XLHA_USAGE, "--detection %s: must be seconds, such as 3 or 0.8", arg);
+        break;
+    case LONG_QDEVICE:
+        x->cluster.qdevice = arg;
+        break;
+    case LONG_ROOT:
+        x->cluster.root = arg;
+        break;
+    case LONG_FORCE:
+        x->cluster.force = true;
         break;
     case LONG_JSON:
         x->json = true;

@@ -34,7 +34,7 @@ _xl_ha() {
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return
         ;;
-    --timeout | -n | --lines | -w | --weight | -c | --cap | --affinity | --pool | --limit) return ;;
+    --timeout | -n | --lines | -w | --weight | -c | --cap | --affinity | --pool | --limit | --detection | --qdevice) return ;;
     esac
     if [[ $cur == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(_xl_ha_options "${command:-help}")" -- "$cur")
@@ -68,6 +68,16 @@ _xl_ha() {
         else
             compopt -o filenames
             mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        fi
+        ;;
+    cluster)
+        if ((COMP_CWORD == at + 1)); then
+            mapfile -t COMPREPLY < <(compgen -W "init bundle join add remove leave status" -- "$cur")
+        elif [[ $prev == join ]]; then
+            compopt -o filenames
+            mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        elif [[ $prev == remove ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "$(_xl_ha_hosts)" -- "$cur")
         fi
         ;;
     protect | check-config)

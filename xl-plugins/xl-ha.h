@@ -34,9 +34,10 @@ enum {
     XLHA_OPT_LINES = 1 << 2,
     XLHA_OPT_SCHED = 1 << 3, /* -w -c --affinity --pool */
     XLHA_OPT_TAKE_OVER = 1 << 4,
-    XLHA_OPT_WAIT = 1 << 5, /* the command orders work: --no-wait */
-    XLHA_SLOW = 1 << 6,     /* no option: the answer may take long */
-    XLHA_OPT_MOVE = 1 << 7, /* --live --warm --cold --limit */
+    XLHA_OPT_WAIT = 1 << 5,    /* the command orders work: --no-wait */
+    XLHA_SLOW = 1 << 6,        /* no option: the answer may take long */
+    XLHA_OPT_MOVE = 1 << 7,    /* --live --warm --cold --limit */
+    XLHA_OPT_CLUSTER = 1 << 8, /* --detection --qdevice --root --force */
 };
 
 /* A parsed command line. Strings are argv's. */
@@ -51,6 +52,11 @@ struct xlha {
     int lines;       /* -1: not given */
     int weight, cap; /* -1: not given */
     const char *affinity, *pool;
+    struct {
+        double detection; /* seconds; 0: not given */
+        const char *qdevice, *root;
+        bool force;
+    } cluster;
     const char *mode;                  /* "live", "warm", "cold"; NULL: not given */
     const char *limit;                 /* NULL: not given */
     void (*interrupt)(struct xlha *x); /* ^C while xhad works; NULL: ends xl-ha */
@@ -189,6 +195,7 @@ int xlha_cmd_top(struct xlha *x);
 int xlha_cmd_checkpoints(struct xlha *x);
 int xlha_cmd_restore(struct xlha *x);
 int xlha_cmd_sched(struct xlha *x);
+int xlha_cmd_cluster(struct xlha *x);
 int xlha_cmd_log(struct xlha *x);
 int xlha_cmd_why(struct xlha *x);
 int xlha_cmd_reload(struct xlha *x);
