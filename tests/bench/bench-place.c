@@ -98,7 +98,6 @@ static struct xha_place_query query_for(const struct xha_place_need *need, uint3
     return (struct xha_place_query){
         .need = need,
         .domain = domain,
-        .avoid = XHA_PLACE_NONE,
         .prefer = XHA_PLACE_NONE,
         .after = XHA_PLACE_NONE,
     };

@@ -31,6 +31,7 @@ struct twin_dom {
 struct twin {
     struct sim_rng rng;
     struct xha_place *place;
+    uint32_t avoid[2]; /* of the last query */
     bool known[TWIN_HOSTS];
     struct xha_place_host host[TWIN_HOSTS];
     struct twin_dom dom[TWIN_DOMAINS];
@@ -124,7 +125,10 @@ static inline enum xha_place_filter twin_filter(const struct twin *t, const stru
         named |= n->named[i] == h;
     if (is->state != XHA_PLACE_UP)
         return is->state == XHA_PLACE_DOWN ? XHA_PLACE_F_DOWN : XHA_PLACE_F_MAINTENANCE;
-    if (h == q->avoid || (q->domain != NONE && twin_on(t, q->domain, h)))
+    for (uint32_t i = 0; i < q->n_avoid; i++)
+        if (q->avoid[i] == h)
+            return XHA_PLACE_F_AVOIDED;
+    if (q->domain != NONE && twin_on(t, q->domain, h))
         return XHA_PLACE_F_AVOIDED;
     if (n->named_only && !named)
         return XHA_PLACE_F_NOT_NAMED;
@@ -267,11 +271,14 @@ static inline void twin_take(struct twin *t, uint32_t d, uint32_t h)
 static inline void twin_query(struct twin *t, const struct xha_place_need *need, uint32_t d,
                               struct xha_place_query *q_r)
 {
+    t->avoid[0] = twin_random(t, TWIN_HOSTS);
+    t->avoid[1] = twin_random(t, TWIN_HOSTS + 1);
     *q_r = (struct xha_place_query){
         .need = need,
         .policy = (enum xha_placement)twin_random(t, XHA_PLACEMENT_N_),
         .domain = d,
-        .avoid = twin_chance(t, 4) ? twin_random(t, TWIN_HOSTS) : NONE,
+        .avoid = t->avoid,
+        .n_avoid = twin_random(t, 3),
         .prefer = twin_chance(t, 4) ? twin_random(t, TWIN_HOSTS) : NONE,
         .after = twin_chance(t, 2) ? twin_random(t, TWIN_HOSTS) : NONE,
     };

@@ -141,9 +141,7 @@ static bool lump_fits(const struct twin *t, const struct lump *l, uint32_t h)
         twin_free_vcpus(t, h) < (int64_t)l->vcpus)
         return false;
     for (uint32_t i = 0; i < l->n; i++) {
-        const struct xha_place_query q = { .need = &t->dom[l->dom[i]].need,
-                                           .domain = l->dom[i],
-                                           .avoid = NONE };
+        const struct xha_place_query q = { .need = &t->dom[l->dom[i]].need, .domain = l->dom[i] };
 
         if (twin_filter(t, &q, h) != XHA_PLACE_FILTER_N_)
             return false;

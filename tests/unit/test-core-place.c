@@ -262,9 +262,7 @@ static void test_text(void **state)
     const struct xha_place_sizes sizes = { 4, 2, 1 };
     struct xha_place_host host = { .memory_kib = 1024 * 1024 };
     struct xha_place_need need = { .memory_kib = 2048 * 1024 };
-    struct xha_place_query q = {
-        .need = &need, .domain = NONE, .avoid = NONE, .prefer = NONE, .after = NONE
-    };
+    struct xha_place_query q = { .need = &need, .domain = NONE, .prefer = NONE, .after = NONE };
     struct xha_place_why why;
     struct xha_place *place;
     char text[200], small[20];

@@ -166,6 +166,19 @@ static void test_not_wished(void **state)
     assert_int_equal(t.self_fence.ms, 12120);
 }
 
+/* A watchdog that was armed under other settings is waited for, too. */
+static void test_takeover(void **state)
+{
+    struct xha_timing_wish wish = usual();
+    struct xha_timing t;
+
+    (void)state;
+    xha_timing_make(&wish, &t);
+    assert_int_equal(xha_timing_takeover(&t, (struct xha_span){ 0 }).ms, 13120);
+    assert_int_equal(xha_timing_takeover(&t, (struct xha_span){ 10000 }).ms, 13120);
+    assert_int_equal(xha_timing_takeover(&t, (struct xha_span){ 30000 }).ms, 13120 + 20200);
+}
+
 static void test_walk(void **state)
 {
     struct xha_timing_wish wish = usual();
@@ -210,9 +223,9 @@ static void test_cases(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_usual),      cmocka_unit_test(test_derived), cmocka_unit_test(test_random),
-        cmocka_unit_test(test_texts),      cmocka_unit_test(test_walk),    cmocka_unit_test(test_cases),
-        cmocka_unit_test(test_not_wished),
+        cmocka_unit_test(test_usual),      cmocka_unit_test(test_derived),  cmocka_unit_test(test_random),
+        cmocka_unit_test(test_texts),      cmocka_unit_test(test_walk),     cmocka_unit_test(test_cases),
+        cmocka_unit_test(test_not_wished), cmocka_unit_test(test_takeover),
     };
 
     return cmocka_run_group_tests_name("core-timing", tests, NULL, NULL);

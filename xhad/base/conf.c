@@ -194,8 +194,11 @@ static const struct xha_param rows[] = {
       .dflt = XHA_PLACE_BEST_FIT, .word = word_placement, .words = XHA_PLACEMENT_N_,
       .doc = "which of the hosts that can take a domain gets it: best-fit, worst-fit or round-robin" },
     { .name = "survive", .type = XHA_PARAM_INT, .live = true, .offset = AT(survive),
-      .dflt = 0, .min = 0, .max = XHA_HOSTS_MAX - 1,
+      .dflt = 0, .min = 0, .max = XHA_PLACE_K_MAX,
       .doc = "so many hosts may be lost at once and all domains still find a place; 0: not looked at" },
+    { .name = "overcommit", .type = XHA_PARAM_INT, .live = true, .offset = AT(overcommit_percent),
+      .dflt = 0, .min = 0, .max = 100000,
+      .doc = "vCPUs that may be placed on 100 CPUs of a host; 0: any number" },
     { .name = "parallel_moves", .type = XHA_PARAM_INT, .live = true, .offset = AT(parallel_moves),
       .dflt = 2, .min = 1, .max = 64,
       .doc = "domains that leave a host in maintenance at once" },
@@ -225,7 +228,7 @@ const struct xha_params xha_conf_params = {
 
 bool xha_conf_is_shared(const struct xha_param *param)
 {
-    static const char *const shared[] = { "placement", "survive", "parallel_moves", "move_timeout" };
+    static const char *const shared[] = { "placement", "survive", "overcommit", "parallel_moves", "move_timeout" };
 
     for (size_t i = 0; i < sizeof(shared) / sizeof(shared[0]); i++)
         if (strcmp(param->name, shared[i]) == 0)

@@ -61,7 +61,7 @@ struct xha_conf {
     enum xha_on_shutdown on_shutdown;
     /* of the whole cluster: the newest change on any host holds */
     enum xha_placement placement;
-    uint32_t survive, parallel_moves;
+    uint32_t survive, overcommit_percent, parallel_moves;
     struct xha_span move_timeout;
     struct xha_fence_conf fence;
     char *file; /* where it was read from, NULL: only defaults */

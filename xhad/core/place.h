@@ -121,8 +121,9 @@ enum xha_placement {
 struct xha_place_query {
     const struct xha_place_need *need;
     enum xha_placement policy;
-    uint32_t domain; /* its number, when known: it is not in its own way. Else XHA_PLACE_NONE */
-    uint32_t avoid;  /* a host that it must not go to, as those it counts on; or XHA_PLACE_NONE */
+    uint32_t domain;       /* its number, when known: it is not in its own way. Else XHA_PLACE_NONE */
+    const uint32_t *avoid; /* hosts that it must not go to; those that it counts on, it does not anyway */
+    uint32_t n_avoid;
     uint32_t prefer; /* taken if it fits, before those that the domain names; or XHA_PLACE_NONE */
     uint32_t after;  /* ROUND_ROBIN: the host taken last; XHA_PLACE_NONE: begin with the lowest */
 };

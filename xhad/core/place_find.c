@@ -24,6 +24,7 @@ void xha_place_want_need(const struct xha_place *p, const struct xha_place_query
         .not_tags = need->not_tags,
         .own = { NONE32, NONE32 },
         .avoid = query->avoid,
+        .n_avoid = query->n_avoid,
     };
     if (query->domain < p->sizes.max_domains) {
         want_r->own[0] = p->dom[query->domain].slot[0].host;
@@ -46,7 +47,6 @@ void xha_place_want_unit(const struct unit *unit, struct want *want_r)
         .storages = unit->storages,
         .not_tags = unit->not_tags,
         .own = { NONE32, NONE32 },
-        .avoid = NONE32,
         .clash = unit->clash,
     };
 }
@@ -108,6 +108,14 @@ static enum xha_place_filter filter_groups(const struct xha_place *p, const stru
     return w->clash ? XHA_PLACE_F_APART : XHA_PLACE_FILTER_N_;
 }
 
+static bool avoided(const struct want *w, uint32_t host)
+{
+    for (uint32_t i = 0; i < w->n_avoid; i++)
+        if (w->avoid[i] == host)
+            return true;
+    return host == w->own[0] || host == w->own[1];
+}
+
 static bool named_by_all(const struct xha_place *p, const struct want *w, uint32_t host)
 {
     for (uint32_t i = 0; i < w->n; i++) {
@@ -128,7 +136,7 @@ enum xha_place_filter xha_place_filter(const struct xha_place *p, const struct w
         return XHA_PLACE_F_DOWN;
     if (h->is.state == XHA_PLACE_MAINTENANCE)
         return XHA_PLACE_F_MAINTENANCE;
-    if (host == w->avoid || host == w->own[0] || host == w->own[1])
+    if (avoided(w, host))
         return XHA_PLACE_F_AVOIDED;
     if (!named_by_all(p, w, host))
         return XHA_PLACE_F_NOT_NAMED;
@@ -349,7 +357,7 @@ const char *xha_place_filter_text(enum xha_place_filter filter)
     static const char *const text[XHA_PLACE_FILTER_N_] = {
         [XHA_PLACE_F_DOWN] = "down",
         [XHA_PLACE_F_MAINTENANCE] = "in maintenance",
-        [XHA_PLACE_F_AVOIDED] = "where it is now",
+        [XHA_PLACE_F_AVOIDED] = "where it is now or was refused",
         [XHA_PLACE_F_NOT_NAMED] = "not among its hosts",
         [XHA_PLACE_F_TAGS] = "without a tag it needs",
         [XHA_PLACE_F_NOT_TAGS] = "with a tag it must not have",

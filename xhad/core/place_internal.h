@@ -102,7 +102,8 @@ struct want {
     uint64_t memory_kib, vcpus;
     uint64_t tags, networks, storages, not_tags;
     uint32_t own[2]; /* hosts on which it counts already */
-    uint32_t avoid;
+    const uint32_t *avoid;
+    uint32_t n_avoid;
     bool clash;
 };
 

@@ -139,6 +139,13 @@ void xha_timing_make(const struct xha_timing_wish *wish, struct xha_timing *timi
     *timing_r = t;
 }
 
+struct xha_span xha_timing_takeover(const struct xha_timing *timing, struct xha_span watchdog)
+{
+    int64_t more = most(watchdog.ms - timing->watchdog.ms, 0);
+
+    return (struct xha_span){ timing->takeover.ms + more + (more * XHA_TIMING_DRIFT_PERMILLE + 999) / 1000 };
+}
+
 bool xha_timing_row(const struct xha_timing *timing, uint32_t i, struct xha_timing_row *row_r)
 {
     if (i >= XHA_TIMING_N_)

@@ -86,6 +86,12 @@ void xha_timing_defaults(struct xha_timing_wish *wish_r);
 /* Always gives all times; whether they are sound says xha_timing_check(). */
 void xha_timing_make(const struct xha_timing_wish *wish, struct xha_timing *timing_r);
 
+/*
+ * The takeover for a host whose watchdog is armed with these seconds: after a change of the settings they need
+ * not be the table's. Never less than the table's.
+ */
+struct xha_span xha_timing_takeover(const struct xha_timing *timing, struct xha_span watchdog);
+
 /* What is wrong: which time is to be changed, and a text that names both values. */
 struct xha_timing_fault {
     enum xha_timing_id
