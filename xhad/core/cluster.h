@@ -159,10 +159,10 @@ enum xha_do_cluster { /* what a request wants; those of one domain go to its own
 /* Settings that must be the same everywhere; the newest change wins. */
 struct xha_cluster_policy {
     enum xha_placement placement;
-    uint32_t survive;         /* k of N+k: admission refuses what would break it; 0: none. 0..3 */
+    uint32_t survive;            /* k of N+k: admission refuses what would break it; 0: none. 0..3 */
     uint32_t overcommit_percent; /* vCPUs that fit on 100 pCPUs of a host; 0: any number */
-    uint32_t parallel_moves;  /* evacuations under way at once per host */
-    struct xha_timing timing; /* timing.h */
+    uint32_t parallel_moves;     /* evacuations under way at once per host */
+    struct xha_timing timing;    /* timing.h */
     struct xha_span move_timeout;
 };
 
