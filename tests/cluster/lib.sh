@@ -25,11 +25,20 @@ for program in corosync corosync-quorumtool ip unshare nsenter; do
 done
 
 T=$(mktemp -d "${TMPDIR:-/tmp}/xhad-cluster.XXXXXX") # the story's own world
-hosts=0     # how many
-init=()     # by host: first process of its namespaces; [0] is the bridges'
-outer=()    # the unshare that started it; it goes with that
-token=600   # ms
-patience=30 # seconds that things may take at most
+xl_ha=${XHA_BUILD:?}/xl-plugins/xl-ha
+hosts=0       # how many
+init=()       # by host: first process of its namespaces; [0] is the bridges'
+outer=()      # the unshare that started it; it goes with that
+detection=1.5 # seconds to the loss of a host
+qdevice=
+patience=30   # seconds that things may take at most
+
+# Where xl-ha has its settings and key; it need not be there, so what is above it becomes an overlay.
+sysconf=$("$xl_ha" cluster init -N x a=1 b=2 | sed -n 's|^would write \(.*\)/cluster.key .*|\1|p')
+above=$sysconf
+until [ -d "$above" ]; do
+    above=${above%/*}
+done
 
 # ---- the end ------------------------------------------------------------------------------------------------
 
@@ -96,6 +105,11 @@ is_up() {
     [ -n "${init[$1]:-}" ]
 }
 
+bridges() {
+    start_world 0 "ip link add br0 type bridge forward_delay 0; ip link set br0 up
+        ip link add br1 type bridge forward_delay 0; ip link set br1 up"
+}
+
 plug() { # HOST LINK
     # Not in that world's own numbering of processes: the netns is named by ours.
     nsenter --target "${init[0]}" --net ip link add "v$1.$2" type veth peer name "eth$2" netns "${init[$1]}"
@@ -112,53 +126,33 @@ mac() { # HOST LINK
 # start_host N: its namespaces and links; nothing runs in it yet
 start_host() {
     local d=$T/h$1
-    mkdir -p "$d/etc" "$d/lib" "$d/run" "$d/state" "$d/sim" "$d/policy" "$d/alarm.d" "$d/shared"
+    mkdir -p "$d/etc" "$d/xhad" "$d/lib" "$d/run" "$d/state" "$d/sim" "$d/policy" "$d/alarm.d" "$d/shared"
     touch "$d/log" "$d/sim/pids" "$d/sim/trace"
     start_world "$1" "
         mount -t tmpfs none /run
         mount -t tmpfs none /dev/shm
+        mkdir -p /run/corosync /run/over/up /run/over/work
+        mount -t overlay none -o lowerdir='$above',upperdir=/run/over/up,workdir=/run/over/work '$above'
+        mkdir -p '$sysconf' && mount --bind '$d/xhad' '$sysconf'
         mount --bind '$d/etc' /etc/corosync
-        mount --bind '$d/lib' /var/lib/corosync
-        mkdir -p /run/corosync"
+        mount --bind '$d/lib' /var/lib/corosync"
     plug "$1" 0
     plug "$1" 1
 }
 
 # ---- corosync -----------------------------------------------------------------------------------------------
 
-# make_conf N: corosync.conf for hosts 1 to N and a key, for all of them
+# make_conf N: corosync.conf and the keys for hosts 1 to N, as xl-ha writes them, in $T/files
 make_conf() {
-    local i
-    head -c 256 /dev/urandom >"$T/authkey"
-    {
-        echo "totem { version: 2
-            cluster_name: story
-            transport: knet
-            crypto_cipher: aes256
-            crypto_hash: sha256
-            token: $token
-            token_coefficient: 0
-            interface { linknumber: 0
-                knet_ping_interval: $((token / 4))
-                knet_ping_timeout: $((token / 2)) }
-            interface { linknumber: 1
-                knet_ping_interval: $((token / 4))
-                knet_ping_timeout: $((token / 2)) }
-        }
-        logging { to_syslog: no
-            to_stderr: yes
-            timestamp: hires }
-        quorum { provider: corosync_votequorum
-            ${quorum_extra:-} }
-        nodelist {"
-        for ((i = 1; i <= $1; i++)); do
-            echo "node { name: h$i
-                nodeid: $i
-                ring0_addr: 10.77.0.$i
-                ring1_addr: 10.77.1.$i }"
-        done
-        echo "}"
-    } | sed 's/^ *//; s/{ */{\n/g; s/ *}$/\n}/' >"$T/corosync.conf"
+    local i nodes=()
+    for ((i = 1; i <= $1; i++)); do
+        nodes+=("h$i=10.77.0.$i,10.77.1.$i")
+    done
+    rm -rf "$T/files"
+    "$xl_ha" cluster init --root "$T/files" --detection "$detection" ${qdevice:+--qdevice "$qdevice"} \
+        story "${nodes[@]}" >"$T/init.log" || exit 1
+    sed -i 's/to_syslog: yes/to_syslog: no\n    to_stderr: yes/; s/timestamp: on/timestamp: hires/' \
+        "$T/files/etc/corosync/corosync.conf"
 }
 
 # launch HOST NAME INPUT OUTPUT LOG COMMAND...: in the background, as a child of the host's first process; its
@@ -172,8 +166,7 @@ launch() {
 
 start_corosync() { # HOST
     local d=$T/h$1
-    cp "$T/corosync.conf" "$T/authkey" "$d/etc/"
-    chmod 400 "$d/etc/authkey"
+    [ -e "$d/etc/corosync.conf" ] || cp -p "$T"/files/etc/corosync/* "$d/etc/"
     launch "$1" corosync /dev/null "$d/corosync.log" "$d/corosync.log" corosync -f
 }
 
@@ -200,8 +193,7 @@ kill_corosync() {
 cluster_up() {
     local i
     hosts=$1
-    start_world 0 "ip link add br0 type bridge forward_delay 0; ip link set br0 up
-        ip link add br1 type bridge forward_delay 0; ip link set br1 up"
+    bridges
     make_conf "$hosts"
     for ((i = 1; i <= hosts; i++)); do
         start_host "$i"

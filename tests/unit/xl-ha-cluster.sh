@@ -23,7 +23,7 @@ says() { # PATTERN WHAT
 accepted() { # FILE WHAT
     sed "s/ring0_addr: 10.0.0.1\$/ring0_addr: 127.0.0.1/; s|^totem {|&\n    keyfile: ${1%/*}/authkey|" "$1" \
         >"$tmp/corosync.conf"
-    is "$(corosync -t -c "$tmp/corosync.conf" 2>&1 && echo taken)" taken "$2"
+    is "$(corosync -t -c "$tmp/corosync.conf" 2>"$tmp/corosync.err" && echo taken)" taken "$2"
 }
 
 mode() {
