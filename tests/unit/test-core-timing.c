@@ -179,6 +179,40 @@ static void test_takeover(void **state)
     assert_int_equal(xha_timing_takeover(&t, (struct xha_span){ 30000 }).ms, 13120 + 20200);
 }
 
+/* Corosync's own defaults for two, four and eight hosts: fine, late, and deadly. */
+static void test_real(void **state)
+{
+    static const struct {
+        int64_t token_ms, consensus_ms;
+        enum xha_timing_real real;
+        const char *text;
+    } row[] = {
+        { 1295, 1554, XHA_TIMING_KEPT, "" },
+        { 1000, 1200, XHA_TIMING_KEPT, "" },
+        { 3000, 3600, XHA_TIMING_SLOW,
+          "corosync runs with token (3 s) and consensus (3.6 s): a loss is declared later than detection (3 "
+          "s); "
+          "set them to 1295 and 1554 ms in corosync.conf, and token_coefficient to 0" },
+        { 6900, 8280, XHA_TIMING_UNSAFE,
+          "corosync runs with token (6.9 s) and consensus (8.28 s): while hosts agree on a new view, "
+          "watchdog "
+          "(10 s) would reset healthy ones; set them to 1295 and 1554 ms in corosync.conf, and "
+          "token_coefficient to 0, or raise timing.watchdog" },
+    };
+    struct xha_timing_wish wish = usual();
+    struct xha_timing t;
+    char text[400];
+
+    (void)state;
+    xha_timing_make(&wish, &t);
+    for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+        assert_int_equal(xha_timing_real(&t, (struct xha_span){ row[i].token_ms },
+                                         (struct xha_span){ row[i].consensus_ms }, text, sizeof(text)),
+                         row[i].real);
+        assert_string_equal(text, row[i].text);
+    }
+}
+
 static void test_walk(void **state)
 {
     struct xha_timing_wish wish = usual();
@@ -225,7 +259,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_usual),      cmocka_unit_test(test_derived),  cmocka_unit_test(test_random),
         cmocka_unit_test(test_texts),      cmocka_unit_test(test_walk),     cmocka_unit_test(test_cases),
-        cmocka_unit_test(test_not_wished), cmocka_unit_test(test_takeover),
+        cmocka_unit_test(test_not_wished), cmocka_unit_test(test_takeover), cmocka_unit_test(test_real),
     };
 
     return cmocka_run_group_tests_name("core-timing", tests, NULL, NULL);

@@ -271,6 +271,37 @@ uint32_t xha_timing_check(const struct xha_timing_wish *wish, const struct xha_t
     return c.n;
 }
 
+enum xha_timing_real xha_timing_real(const struct xha_timing *timing, struct xha_span token,
+                                     struct xha_span consensus, char *text_r, size_t len)
+{
+    struct xha_timing real = *timing;
+    struct check c = { .t = &real };
+    char one[48], two[48], three[48];
+
+    text_r[0] = '\0';
+    if (token.ms + consensus.ms <= membership_ms(timing->detection.ms))
+        return XHA_TIMING_KEPT;
+    real.token = token;
+    real.consensus = consensus;
+    if (token.ms + consensus.ms + RENEWALS * timing->poke.ms <= timing->watchdog.ms) {
+        snprintf(
+            text_r, len,
+            "corosync runs with %s and %s: a loss is declared later than %s; set them to %lld and %lld ms "
+            "in corosync.conf, and token_coefficient to 0",
+            told(&c, XHA_TIMING_TOKEN, one), told(&c, XHA_TIMING_CONSENSUS, two),
+            told(&c, XHA_TIMING_DETECTION, three), (long long)timing->token.ms,
+            (long long)timing->consensus.ms);
+        return XHA_TIMING_SLOW;
+    }
+    snprintf(
+        text_r, len,
+        "corosync runs with %s and %s: while hosts agree on a new view, %s would reset healthy ones; set "
+        "them to %lld and %lld ms in corosync.conf, and token_coefficient to 0, or raise timing.watchdog",
+        told(&c, XHA_TIMING_TOKEN, one), told(&c, XHA_TIMING_CONSENSUS, two),
+        told(&c, XHA_TIMING_WATCHDOG, three), (long long)timing->token.ms, (long long)timing->consensus.ms);
+    return XHA_TIMING_UNSAFE;
+}
+
 /* ---- worst cases ---- */
 
 static const struct about cases[XHA_TIMING_CASE_N_] = {

@@ -105,6 +105,17 @@ struct xha_timing_fault {
 uint32_t xha_timing_check(const struct xha_timing_wish *wish, const struct xha_timing *timing,
                           struct xha_timing_fault fault_r[XHA_TIMING_FAULTS_MAX]);
 
+/* How corosync really is set, against the table. */
+enum xha_timing_real {
+    XHA_TIMING_KEPT,
+    XHA_TIMING_SLOW,   /* losses are declared later than wanted, by these cases' times; safe all the same */
+    XHA_TIMING_UNSAFE, /* while a view is formed the watchdogs of healthy hosts fire: it must not be armed */
+};
+
+/* token and consensus as corosync runs with them. text_r: "" or what to change. */
+enum xha_timing_real xha_timing_real(const struct xha_timing *timing, struct xha_span token,
+                                     struct xha_span consensus, char *text_r, size_t len);
+
 /* ---- walking ---- */
 
 struct xha_timing_row {
