@@ -274,14 +274,27 @@ static int cluster_join(struct xlha *x)
 
 /* ---- add and remove ---- */
 
+/* Whether the changed text says what it was changed to. */
+static bool holds(const char *text, const struct xlha_corosync *wanted, size_t n)
+{
+    char why[XLHA_COROSYNC_WHY_MAX];
+    struct xlha_corosync c;
+
+    return text && !xlha_corosync_parse(text, &c, why) && c.n == n && c.version == wanted->version + 1;
+}
+
+/* n: how many hosts there are afterwards. Takes answer over when it fails. */
 static int change_conf(struct xlha *x, const struct xlha_cluster_files *files, const char *text,
-                       const struct xlha_corosync *c, json_t *answer)
+                       const struct xlha_corosync *c, size_t n, json_t *answer)
 {
     int rc = XLHA_DONE;
 
-    if (!text) {
+    if (!holds(text, c, n)) {
         json_decref(answer);
-        return xlha_fail(XLHA_FAILED, "out of memory");
+        return xlha_fail(XLHA_FAILED,
+                         "%s: it is written in a way that cannot be changed without you: do it by hand, see "
+                         "corosync.conf(5); nothing was written",
+                         files->conf);
     }
     json_object_set_new(answer, "corosync.conf", json_string(text));
     xlha_cluster_say(json_object_get(answer, "written"), "%s (version %u)", files->conf, c->version + 1);
@@ -311,7 +324,7 @@ static int cluster_add(struct xlha *x)
         return xlha_fail(XLHA_USAGE, "%s", why);
     text = xlha_corosync_with(old, &c);
     answer = xlha_cluster_answer();
-    rc = change_conf(x, &files, text, &c, answer);
+    rc = change_conf(x, &files, text, &c, c.n, answer);
     if (rc)
         return rc;
     xlha_cluster_explain(&c, c.n == 2 && !c.qdevice[0], json_object_get(answer, "notes"));
@@ -345,7 +358,7 @@ static int cluster_remove(struct xlha *x)
                          host->name);
     text = xlha_corosync_without(old, &c, host->nodeid);
     answer = xlha_cluster_answer();
-    rc = change_conf(x, &files, text, &c, answer);
+    rc = change_conf(x, &files, text, &c, c.n - 1, answer);
     if (rc)
         return rc;
     next = json_object_get(answer, "next");

@@ -407,14 +407,14 @@ static void put_block(FILE *f, struct walk *w, const struct change *change)
     int depth = w->depth;
 
     while (step(w) && !(w->kind == LINE_CLOSE && w->depth == depth)) {
-        if (w->kind == LINE_KEY && !strcmp(w->key, "nodeid"))
+        if (w->kind == LINE_KEY && w->depth == depth + 1 && !strcmp(w->key, "nodeid"))
             number(w->value, &nodeid);
     }
     if (!change->less || nodeid != change->less)
         fwrite(from, 1, (size_t)(w->next - from), f);
 }
 
-static void put_line(FILE *f, const struct walk *w, const struct change *change)
+static void put_line(FILE *f, const struct walk *w, struct change *change)
 {
     if (w->kind == LINE_KEY && inside(w, 1, "totem", "") && !strcmp(w->key, "config_version")) {
         fprintf(f, "    config_version: %" PRIu32 "\n", change->version);
@@ -429,12 +429,14 @@ static void put_line(FILE *f, const struct walk *w, const struct change *change)
         fprintf(f, "    config_version: %" PRIu32 "\n", change->version);
     if (w->kind == LINE_CLOSE && w->depth == 0 && !strcmp(w->section[0], "quorum") && change->two_node)
         put_two_node(f);
-    if (w->kind == LINE_CLOSE && w->depth == 0 && !strcmp(w->section[0], "nodelist") && change->more)
+    if (w->kind == LINE_CLOSE && w->depth == 0 && !strcmp(w->section[0], "nodelist") && change->more) {
         put_node(f, change->more);
+        change->more = NULL;
+    }
     fwrite(w->line, 1, w->len, f);
 }
 
-static char *put_changed(const char *text, const struct change *change)
+static char *put_changed(const char *text, struct change *change)
 {
     struct walk w = { .next = text };
     char *changed = NULL;
@@ -458,7 +460,7 @@ static char *put_changed(const char *text, const struct change *change)
 
 char *xlha_corosync_with(const char *text, const struct xlha_corosync *c)
 {
-    const struct change change = {
+    struct change change = {
         .more = &c->host[c->n - 1],
         .had_two_node = c->two_node,
         .had_version = c->version != 0,
@@ -471,7 +473,7 @@ char *xlha_corosync_with(const char *text, const struct xlha_corosync *c)
 
 char *xlha_corosync_without(const char *text, const struct xlha_corosync *c, uint32_t nodeid)
 {
-    const struct change change = {
+    struct change change = {
         .less = nodeid,
         .had_two_node = c->two_node,
         .had_version = c->version != 0,

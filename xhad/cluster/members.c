@@ -82,6 +82,8 @@ static void view_of_leaving(struct xha_members *m, struct xha_engine_view *view_
     for (unsigned h = 0; h < XHA_ENGINE_HOSTS_MAX; h++) {
         if (!was[h] || !m->gone[h])
             continue;
+        if (m->why[h] == XHA_ENGINE_NODE)
+            view_r->nodes &= ~(UINT64_C(1) << h); /* also when it is back by now */
         view_r->left[view_r->n_left].host = (uint8_t)h;
         view_r->left[view_r->n_left++].why = m->why[h];
     }
