@@ -266,6 +266,17 @@ static void test_target_fails(void **state)
     assert_null(planned(&d, XHA_ACT_RECEIVE)); /* not again for the same move */
     assert_int_equal(heard(XHA_CEV_MOVE_FAILED), 1);
     driver_end(&d);
+
+    driver_begin(&d); /* before it listens */
+    add_domain(&d, 1, XHA_PH_OWNED, OTHER);
+    begin_move(SELF, XHA_MOVE_LIVE);
+    changed(&d, 1);
+    done(&d, 1, XHA_ACT_RECEIVE, XHA_REFUSED, XHA_DOMID_NONE);
+    look(&d);
+    changed(&d, 1);
+    assert_false(known(&d, 1));
+    assert_null(planned(&d, XHA_ACT_RECEIVE));
+    driver_end(&d);
 }
 
 static void test_cold_move(void **state)
