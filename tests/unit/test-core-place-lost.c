@@ -4,9 +4,16 @@
  */
 #include "place-twin.h"
 
-#define RUNS  6000
+#include <stdlib.h>
+
 #define HOSTS 5
 #define DOMS  9
+
+/* So many clusters; under valgrind fewer. */
+static uint64_t runs(void)
+{
+    return getenv("XHA_SHORT") ? 2000 : 30000;
+}
 
 /* Domains of one host: those of an affinity group that were lost together. */
 struct lump {
@@ -23,6 +30,7 @@ struct lumps {
 enum style {
     MIXED, /* all kinds of hosts and wishes */
     PLAIN, /* no wishes */
+    SPARE, /* wishes, but no affinity, and much room */
     EQUAL, /* equal hosts, and groups are all that domains wish */
     STYLES
 };
@@ -54,6 +62,13 @@ static void make(struct twin *t, uint64_t seed)
 
         twin_random_need(t, &need, style == MIXED ? 6 : 1000000);
         twin_random_need(t, &groups, 6);
+        if (style == SPARE) {
+            need = groups;
+            need.memory_kib /= 2 + twin_random(t, 3);
+            need.vcpus = 0;
+            need.named_only = false;
+            memset(need.together, 0, sizeof(need.together));
+        }
         if (style == EQUAL) {
             memcpy(need.together, groups.together, sizeof(need.together));
             memcpy(need.apart, groups.apart, sizeof(need.apart));
@@ -231,7 +246,7 @@ static void test_survives(void **state)
     struct twin t;
 
     (void)state;
-    for (uint64_t seed = 1; seed <= RUNS; seed++) {
+    for (uint64_t seed = 1; seed <= runs(); seed++) {
         uint32_t k = (uint32_t)(seed / STYLES % 4);
         struct xha_place_survival s;
 
@@ -245,7 +260,7 @@ static void test_survives(void **state)
         xha_place_free(t.place);
     }
     /* the clusters must be neither hopeless nor empty, or nothing was tested */
-    assert_true(verdicts[XHA_PLACE_FITS] > RUNS / 10 && verdicts[XHA_PLACE_FITS_NOT] > RUNS / 10);
+    assert_true(verdicts[XHA_PLACE_FITS] > runs() / 10 && verdicts[XHA_PLACE_FITS_NOT] > runs() / 10);
 }
 
 /* With few steps it may not know, but it must not be wrong. */
@@ -255,7 +270,7 @@ static void test_few_steps(void **state)
     struct twin t;
 
     (void)state;
-    for (uint64_t seed = 1; seed <= RUNS / 4; seed++) {
+    for (uint64_t seed = 1; seed <= runs() / 4; seed++) {
         struct xha_place_survival s;
 
         make(&t, seed);
@@ -368,7 +383,7 @@ static void test_leave(void **state)
     struct twin t;
 
     (void)state;
-    for (uint64_t seed = 1; seed <= RUNS; seed++) {
+    for (uint64_t seed = 1; seed <= runs(); seed++) {
         struct xha_place_move move[TWIN_DOMAINS];
         uint32_t hosts[2], n_hosts, n, fewer;
         bool all = seed / STYLES % 2;
@@ -415,7 +430,7 @@ static void test_add(void **state)
     struct twin t;
 
     (void)state;
-    for (uint64_t seed = 1; seed <= RUNS / 3; seed++) {
+    for (uint64_t seed = 1; seed <= runs() / 3; seed++) {
         struct xha_place_added added;
         struct xha_place_need need;
         struct xha_place_query q;

@@ -33,7 +33,7 @@ struct part {
     size_t size, n;
 };
 
-#define PARTS 16
+#define PARTS 18
 
 static uint32_t parts(struct xha_place *p, const struct xha_place_sizes *s, struct part part[PARTS])
 {
@@ -56,6 +56,8 @@ static uint32_t parts(struct xha_place *p, const struct xha_place_sizes *s, stru
         { (void **)&p->order, sizeof(*p->order), domains },
         { (void **)&p->host_order, sizeof(*p->host_order), hosts },
         { (void **)&p->to_lose, sizeof(*p->to_lose), hosts },
+        { (void **)&p->lost_with, sizeof(*p->lost_with), hosts },
+        { (void **)&p->takes, sizeof(*p->takes), hosts },
     };
 
     _Static_assert(sizeof(all) / sizeof(all[0]) == PARTS, "struct xha_place has another part");

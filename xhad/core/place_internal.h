@@ -7,7 +7,8 @@
  *   place_find.c     one placement: filters, choice, reasons
  *   place_lost.c     domains that lose their host, taken off and put back; units of them
  *   place_leave.c    what if: hosts lost or emptied, a domain added
- *   place_survive.c  N+k
+ *   place_survive.c  N+k, set by set
+ *   place_bound.c    N+k, all sets at once
  */
 #ifndef XHA_CORE_PLACE_INTERNAL_H
 #define XHA_CORE_PLACE_INTERNAL_H
@@ -78,6 +79,11 @@ struct unit {
     uint32_t host;             /* where it was put, NONE32: nowhere */
 };
 
+/* So many domains, and their memory. */
+struct load {
+    uint64_t count, kib;
+};
+
 struct xha_place {
     struct xha_place_sizes sizes;
     uint32_t n_hosts; /* known */
@@ -93,6 +99,7 @@ struct xha_place {
     uint32_t n_units;
     uint32_t *order;                /* of lost, or of units */
     uint32_t *host_order, *to_lose; /* hosts */
+    struct load *lost_with, *takes; /* by host: what is to be restarted of it; what it surely takes */
 };
 
 /* One placement wanted: of need, or of a unit. */
@@ -152,5 +159,8 @@ void xha_place_find_again(struct xha_place *p, const uint32_t *hosts, uint32_t n
 void xha_place_units(struct xha_place *p); /* of place->lost, which is reordered */
 void xha_place_put_unit(struct xha_place *p, uint32_t unit, uint32_t host);
 void xha_place_take_unit(struct xha_place *p, uint32_t unit); /* nothing when it was not put */
+
+/* place_bound.c: true: proven. Uses the room to work in. */
+bool xha_place_surely_survives(struct xha_place *p, uint32_t k);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * place_survive.c - N+k: whether all domains find room after the loss of any k hosts.
  *
- * First a bound over all sets of k hosts at once, which proves most healthy clusters in a glance. Then set by
- * set, the fullest hosts first: two greedy tries; two bounds that prove that it cannot be; and last a search
+ * First a bound over all sets of k hosts at once (place_bound.c), which proves most healthy clusters in a
+ * glance. Then set by set, the fullest hosts first: two greedy tries; two bounds that prove that it cannot be; and last a search
  * through all placements. A count of steps ends what would take too long, and the answer is UNPROVEN.
  */
 #include "place_internal.h"
@@ -21,142 +21,6 @@ struct survive {
     uint32_t n_down;
     bool symmetric; /* equal hosts are equal to all units of this set */
 };
-
-/* ---- the bound over all sets ---- */
-
-struct biggest {
-    uint64_t memory_kib, vcpus;
-    uint64_t ratio_vcpus, ratio_kib; /* of the domain with most vCPUs per memory */
-};
-
-/* false: some domain cannot go anywhere it has room, and the bound says nothing. */
-static bool all_plain(const struct xha_place *p, struct biggest *big_r)
-{
-    uint64_t all_tags = UINT64_MAX, some_tags = 0, networks = UINT64_MAX, storages = UINT64_MAX;
-
-    *big_r = (struct biggest){ .ratio_kib = 1 };
-    for (uint32_t h = 0; h < p->sizes.max_hosts; h++) {
-        if (!p->host[h].indexed)
-            continue;
-        all_tags &= p->host[h].is.tags;
-        some_tags |= p->host[h].is.tags;
-        networks &= p->host[h].is.networks;
-        storages &= p->host[h].is.storages;
-    }
-    for (uint32_t d = 0; d < p->sizes.max_domains; d++) {
-        const struct xha_place_need *n = &p->dom[d].need;
-
-        if (!p->dom[d].known || !n->restart)
-            continue;
-        if (n->named_only || (n->tags & ~all_tags) || (n->not_tags & some_tags) ||
-            (n->networks & ~networks) || (n->storages & ~storages) || n->together[0] || n->together[1] ||
-            n->apart[0] || n->apart[1])
-            return false;
-        if (n->memory_kib > big_r->memory_kib)
-            big_r->memory_kib = n->memory_kib;
-        if (n->vcpus > big_r->vcpus)
-            big_r->vcpus = n->vcpus;
-        if (!n->memory_kib && n->vcpus)
-            big_r->ratio_kib = 0;
-        else if (big_r->ratio_kib && (unsigned __int128)n->vcpus * big_r->ratio_kib >
-                                         (unsigned __int128)big_r->ratio_vcpus * n->memory_kib) {
-            big_r->ratio_vcpus = n->vcpus;
-            big_r->ratio_kib = n->memory_kib;
-        }
-    }
-    return true;
-}
-
-/*
- * Two measures of what a host surely takes of any domains, in any order, before it refuses one: how many of
- * the biggest; and how much memory, where its vCPUs cannot run out before its memory does.
- */
-static void surely_takes(const struct host *h, const struct biggest *big, uint64_t *count_r, uint64_t *kib_r)
-{
-    int64_t kib = xha_place_free_kib(h), vcpus = xha_place_free_vcpus(h);
-
-    *count_r = *kib_r = 0;
-    if (!h->indexed || kib < (int64_t)big->memory_kib || vcpus < (int64_t)big->vcpus)
-        return;
-    *count_r = big->memory_kib ? (uint64_t)kib / big->memory_kib : UINT32_MAX;
-    if (big->vcpus && vcpus != INT64_MAX && (uint64_t)vcpus / big->vcpus < *count_r)
-        *count_r = (uint64_t)vcpus / big->vcpus;
-    if (vcpus == INT64_MAX || (big->ratio_kib && (unsigned __int128)(uint64_t)vcpus * big->ratio_kib >=
-                                                     (unsigned __int128)(uint64_t)kib * big->ratio_vcpus))
-        *kib_r = (uint64_t)kib - big->memory_kib + 1;
-}
-
-struct load {
-    uint64_t count, kib; /* of domains to be restarted */
-};
-
-static struct load load_of(const struct xha_place *p, uint32_t host)
-{
-    struct load load = { 0, 0 };
-
-    for (uint32_t s = p->host[host].first; s != NONE32; s = p->dom[s / 2].slot[s % 2].next) {
-        if (!p->dom[s / 2].need.restart)
-            continue;
-        load.count++;
-        load.kib += p->dom[s / 2].need.memory_kib;
-    }
-    return load;
-}
-
-/* The k highest that were told to it. */
-struct top {
-    uint64_t value[XHA_PLACE_K_MAX];
-};
-
-static void top_take(struct top *t, uint32_t k, uint64_t value)
-{
-    for (uint32_t i = 0; i < k; i++) {
-        if (value > t->value[i]) {
-            uint64_t less = t->value[i];
-
-            t->value[i] = value;
-            value = less;
-        }
-    }
-}
-
-/*
- * Domains put one after the other, each wherever there is room, fail only when every host has refused one. So
- * all fit if what is lost is no more than what the remaining hosts surely take. The worst set are the k
- * hosts with the most of both, what they had and what they would have taken.
- */
-static bool bound_fits(const struct xha_place *p, uint32_t k)
-{
-    struct top count_top = { { 0 } }, kib_top = { { 0 } };
-    uint64_t count_have = 0, kib_have = 0, count_need = 0, kib_need = 0;
-    struct biggest big;
-
-    if (!all_plain(p, &big))
-        return false;
-    for (uint32_t h = 0; h < p->sizes.max_hosts; h++) {
-        struct load load;
-        uint64_t count, kib;
-
-        if (!p->host[h].known)
-            continue;
-        load = load_of(p, h);
-        surely_takes(&p->host[h], &big, &count, &kib);
-        count_have += count;
-        kib_have += kib;
-        if (p->host[h].is.state == XHA_PLACE_DOWN) {
-            count_need += load.count;
-            kib_need += load.kib;
-        } else {
-            top_take(&count_top, k, load.count + count);
-            top_take(&kib_top, k, load.kib + kib);
-        }
-    }
-    for (uint32_t i = 0; i < k; i++) {
-        count_need += count_top.value[i];
-        kib_need += kib_top.value[i];
-    }
-    return count_need <= count_have || kib_need < kib_have;
-}
 
 /* ---- one set ---- */
 
@@ -442,7 +306,7 @@ int xha_place_survives(struct xha_place *place, uint32_t k, uint64_t steps,
     for (uint32_t i = 0; i < XHA_PLACE_K_MAX; i++)
         survival_r->lost[i] = NONE32;
     survival_r->why.closest = survival_r->why.apart_from = NONE32;
-    if (bound_fits(place, k))
+    if (xha_place_surely_survives(place, k))
         return XHA_PLACE_OK;
     gather_hosts(&s);
     /* Fewer as well: an affinity group that is lost in part must go to its rest, lost whole it need not. */
