@@ -6,6 +6,7 @@
 #include "xhad/base/conf.h"
 #include "xhad/base/file.h"
 #include "xhad/base/policy.h"
+#include "xhad/base/timing_text.h"
 #include "xhad/cluster/fencer.h"
 #include "xhad/ctl/daemon.h"
 #include "xhad/ctl/notify.h"
@@ -104,6 +105,19 @@ static int parse_options(int argc, char **argv, struct options *o)
 
 /* ---- -n ---- */
 
+/* What its owner may expect, with the times that its policy sets. */
+static void print_times_of(const struct xha_domain_spec *spec, const struct xha_conf *conf)
+{
+    struct xha_timing_wish wish;
+
+    if (spec->policy.protection == XHA_PROT_MONITOR)
+        return;
+    xha_conf_wish(conf, &wish);
+    if (spec->policy.heartbeat == XHA_BEAT_AGENT)
+        wish.heartbeat_timeout = spec->policy.heartbeat_timeout;
+    xha_timing_print_domain(&wish, conf->cluster && spec->relocate, stdout);
+}
+
 static int check_policy(const char *path, const struct xha_conf *conf, bool docs,
                         struct xha_problems *problems)
 {
@@ -115,6 +129,7 @@ static int check_policy(const char *path, const struct xha_conf *conf, bool docs
     rc = xha_domain_spec_check(&spec, conf, problems);
     printf("\n# %s\n", path);
     xha_domain_spec_print(&spec, docs, stdout);
+    print_times_of(&spec, conf);
     xha_domain_spec_clear(&spec);
     return rc;
 }
@@ -142,10 +157,13 @@ static int check_policies(const struct xha_conf *conf, bool docs, struct xha_pro
 static int check(const struct xha_conf *conf, bool docs)
 {
     struct xha_problems problems = { 0 }, warnings = { 0 };
+    struct xha_timing_wish wish;
     int r;
 
     printf("# %s\n", conf->file ? conf->file : "(defaults)");
     xha_conf_print(conf, docs, stdout);
+    xha_conf_wish(conf, &wish);
+    xha_timing_print(&wish, conf->cluster, docs, stdout);
     r = check_policies(conf, docs, &problems);
     if (conf->file && xha_fencer_validate(&conf->fence, conf->file, &problems, &warnings) != XHA_CONF_OK)
         r = -1;

@@ -205,6 +205,27 @@ static const struct xha_param rows[] = {
     { .name = "move_timeout", .type = XHA_PARAM_SECONDS, .live = true, .offset = AT(move_timeout),
       .dflt = HOUR, .min = 10 * SECOND, .max = 24 * HOUR,
       .doc = "seconds after which a move that has not come to its end is given up" },
+    { .name = "detection", .type = XHA_PARAM_SECONDS, .live = true, .offset = AT(timing.detection),
+      .dflt = 3 * SECOND, .min = SECOND, .max = 5 * MINUTE,
+      .doc = "seconds from the loss of a host until the others know; all other times follow from it" },
+    { .name = "timing.poke", .type = XHA_PARAM_SECONDS, .live = true, .offset = AT(timing.poke), .dflt = 0,
+      .min = 0, .max = MINUTE,
+      .doc = "between two pokes of the watchdog; 0: derived" },
+    { .name = "timing.watchdog", .type = XHA_PARAM_SECONDS, .live = true, .offset = AT(timing.watchdog), .dflt = 0,
+      .min = 0, .max = HOUR,
+      .doc = "the watchdog resets a host so long after the last poke; 0: derived" },
+    { .name = "timing.margin", .type = XHA_PARAM_SECONDS, .live = true, .offset = AT(timing.margin), .dflt = 0,
+      .min = 0, .max = HOUR,
+      .doc = "for scheduling, and for the machine to stop; 0: derived" },
+    { .name = "timing.takeover", .type = XHA_PARAM_SECONDS, .live = true, .offset = AT(timing.takeover), .dflt = 0,
+      .min = 0, .max = HOUR,
+      .doc = "after the loss, when no fence agent has said that the host is off; 0: derived" },
+    { .name = "timing.fence_timeout", .type = XHA_PARAM_SECONDS, .live = true, .offset = AT(timing.fence_timeout), .dflt = 0,
+      .min = 0, .max = HOUR,
+      .doc = "the longest that fencing a host takes; 0: derived" },
+    { .name = "timing.start", .type = XHA_PARAM_SECONDS, .live = true, .offset = AT(timing.start), .dflt = 0,
+      .min = 0, .max = HOUR,
+      .doc = "what building or restoring a domain is reckoned with; 0: derived" },
 };
 /* clang-format on */
 
@@ -225,16 +246,6 @@ const struct xha_params xha_conf_params = {
     .n = sizeof(rows) / sizeof(rows[0]),
     .other = read_list,
 };
-
-bool xha_conf_is_shared(const struct xha_param *param)
-{
-    static const char *const shared[] = { "placement", "survive", "overcommit", "parallel_moves", "move_timeout" };
-
-    for (size_t i = 0; i < sizeof(shared) / sizeof(shared[0]); i++)
-        if (strcmp(param->name, shared[i]) == 0)
-            return true;
-    return false;
-}
 
 int xha_conf_default(struct xha_conf *conf_r)
 {
@@ -273,6 +284,8 @@ static int check(const struct xha_conf *conf, struct xha_problems *problems)
                          conf->move.port, conf->move.port_last);
         rc = XHA_CONF_E_BAD;
     }
+    if (xha_conf_check_timing(conf, problems) != XHA_CONF_OK)
+        rc = XHA_CONF_E_BAD;
     if (s->parallel > s->max_domains) {
         xha_problems_add(problems, conf->file, line_of(conf, "parallel"),
                          "parallel (%" PRIu32 ") must not be more than max_domains (%" PRIu32 ")",

@@ -63,6 +63,7 @@ struct xha_conf {
     enum xha_placement placement;
     uint32_t survive, overcommit_percent, parallel_moves;
     struct xha_span move_timeout;
+    struct xha_timing timing; /* what is wished for; 0: derived */
     struct xha_fence_conf fence;
     char *file; /* where it was read from, NULL: only defaults */
     struct xha_origin origin;
@@ -97,7 +98,18 @@ const char *xha_on_shutdown_name(enum xha_on_shutdown on_shutdown);
 const char *xha_no_quorum_name(enum xha_no_quorum no_quorum);
 const char *xha_move_compress_name(enum xha_move_compress compress);
 
-/* The parameters of the whole cluster, by their names: a change of one is told to all hosts. */
+/* ---- conf_cluster.c: what holds for the whole cluster ---- */
+
+/* Whether a change of this parameter is told to all hosts. */
 bool xha_conf_is_shared(const struct xha_param *param);
+
+/* The parameters as the cluster core wants them, all times derived. */
+void xha_conf_policy(const struct xha_conf *conf, struct xha_cluster_policy *policy_r);
+
+/* What the times are derived from. */
+void xha_conf_wish(const struct xha_conf *conf, struct xha_timing_wish *wish_r);
+
+/* Whether the times keep a domain from running twice. XHA_CONF_OK or XHA_CONF_E_BAD. */
+int xha_conf_check_timing(const struct xha_conf *conf, struct xha_problems *problems);
 
 #endif
