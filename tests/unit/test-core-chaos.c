@@ -101,7 +101,7 @@ static void arrive(struct chaos *c, uint8_t n)
     ev.u.protect.relocate = pick(c, 2);
     ev.u.protect.ever_beat = pick(c, 2);
     ev.u.protect.recoveries = pick(c, 6);
-    ev.u.protect.move = (struct xha_move){ .id = 1 + pick(c, 3), .peer = 1 };
+    ev.u.protect.move = (struct xha_move){ .id = 1 + pick(c, 3), .peer = 1, .disks = pick(c, 2) };
     step(c, ev);
 }
 
@@ -113,7 +113,8 @@ static void move(struct chaos *c, uint8_t n)
     uint64_t id = known(&c->d, n) && pick(c, 4) ? view_of(&c->d, n).move.id : 1 + pick(c, 3);
 
     if (ev.type == XHA_EV_MOVE_OUT) {
-        ev.u.move_out = (struct xha_move){ .id = 1 + pick(c, 3), .peer = 1, .port = 4000 };
+        ev.u.move_out =
+            (struct xha_move){ .id = 1 + pick(c, 3), .peer = 1, .port = 4000, .disks = pick(c, 2) };
     } else {
         ev.u.verdict.move = id;
         ev.u.verdict.commit = pick(c, 2);

@@ -448,6 +448,136 @@ static void test_target_restart_of_xhad(void **state)
     driver_end(&d);
 }
 
+/* ---- with its disks: stopped first, and started where the verdict says ---- */
+
+static void disks_out(struct driver *d)
+{
+    struct xha_event ev = { .type = XHA_EV_MOVE_OUT, .uuid = uuid_of(1) };
+
+    driver_begin(d, 4);
+    permit(d, true);
+    make_run(d, 1, 5);
+    ev.u.move_out = (struct xha_move){ .id = 7, .peer = 1, .port = 4000, .disks = true };
+    assert_int_equal(driver_step(d, ev), 0);
+    assert_null(planned(d, XHA_ACT_MIGRATE, 0));
+    assert_non_null(planned(d, XHA_ACT_SHUTDOWN, 0));
+    assert_int_equal(order(d, 1, XHA_DO_MAINTENANCE_ON), XHA_CORE_E_BUSY);
+    done(d, 1, d->last_id, XHA_OK, XHA_DOMID_NONE);
+}
+
+static void disks_sent(struct driver *d)
+{
+    disks_out(d);
+    nothing_there(d);
+    assert_int_equal(planned(d, XHA_ACT_MIGRATE, 0)->u.deed.move.port, 4000);
+    assert_true(planned(d, XHA_ACT_MIGRATE, 0)->u.deed.move.disks);
+}
+
+static void nothing_happens(struct driver *d)
+{
+    for (int i = 0; i < 100; i++) {
+        d->now_ms += 1000;
+        round_end(d, true);
+        assert_false(acts(d));
+    }
+}
+
+static void test_disks_source(void **state)
+{
+    struct driver d;
+
+    (void)state;
+    for (int result = XHA_OK; result < XHA_RESULT_N_; result++) { /* whatever it says, the verdict decides */
+        disks_sent(&d);
+        done(&d, 1, d.last_id, (enum xha_result)result, XHA_DOMID_NONE);
+        nothing_happens(&d);
+        verdict(&d, 1, 7, true);
+        nothing_there(&d);
+        assert_false(known(&d, 1));
+        driver_end(&d);
+
+        disks_sent(&d);
+        done(&d, 1, d.last_id, (enum xha_result)result, XHA_DOMID_NONE);
+        nothing_happens(&d);
+        verdict(&d, 1, 7, false);
+        nothing_there(&d);
+        assert_non_null(planned(&d, XHA_ACT_START, 0));
+        driver_end(&d);
+    }
+}
+
+static void test_disks_called_off_while_it_stops(void **state)
+{
+    struct driver d;
+
+    (void)state;
+    disks_out(&d);
+    assert_int_equal(verdict(&d, 1, 7, false), 0);
+    nothing_there(&d);
+    assert_null(planned(&d, XHA_ACT_MIGRATE, 0));
+    nothing_there(&d);
+    assert_non_null(planned(&d, XHA_ACT_START, 0));
+    driver_end(&d);
+}
+
+/* xhad does not know any more where the receiver listens: it waits for the cluster to end the move. */
+static void test_disks_restart_of_xhad(void **state)
+{
+    struct driver d;
+
+    (void)state;
+    disks_out(&d);
+    reborn(&d);
+    nothing_there(&d);
+    assert_null(planned(&d, XHA_ACT_MIGRATE, 0));
+    assert_int_equal(view_of(&d, 1).state, XHA_ST_MIGRATING);
+    nothing_happens(&d);
+    verdict(&d, 1, 7, false);
+    nothing_there(&d);
+    assert_non_null(planned(&d, XHA_ACT_START, 0));
+    driver_end(&d);
+}
+
+static void disks_in(struct driver *d, bool want_run)
+{
+    struct xha_event ev = { .type = XHA_EV_INCOMING, .uuid = uuid_of(1) };
+
+    driver_begin(d, 4);
+    permit(d, true);
+    ev.u.protect.policy = &d->policy;
+    ev.u.protect.term = UINT64_C(8) << 24;
+    ev.u.protect.want_run = want_run;
+    ev.u.protect.move = (struct xha_move){ .id = 7, .peer = 2, .disks = true };
+    assert_int_equal(driver_step(d, ev), 0);
+    done(d, 1, d->last_id, XHA_OK, XHA_DOMID_NONE);
+    assert_true(view_of(d, 1).move_sent);
+    nothing_happens(d);
+}
+
+static void test_disks_target(void **state)
+{
+    struct driver d;
+
+    (void)state;
+    disks_in(&d, true);
+    verdict(&d, 1, 7, true);
+    nothing_there(&d);
+    assert_non_null(planned(&d, XHA_ACT_START, 0));
+    driver_end(&d);
+
+    disks_in(&d, false); /* it was stopped before */
+    verdict(&d, 1, 7, true);
+    nothing_there(&d);
+    assert_int_equal(view_of(&d, 1).state, XHA_ST_STOPPED);
+    driver_end(&d);
+
+    disks_in(&d, true);
+    verdict(&d, 1, 7, false);
+    nothing_there(&d);
+    assert_false(known(&d, 1));
+    driver_end(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -467,6 +597,10 @@ int main(void)
         cmocka_unit_test(test_target_abort),
         cmocka_unit_test(test_target_failed),
         cmocka_unit_test(test_target_restart_of_xhad),
+        cmocka_unit_test(test_disks_source),
+        cmocka_unit_test(test_disks_called_off_while_it_stops),
+        cmocka_unit_test(test_disks_restart_of_xhad),
+        cmocka_unit_test(test_disks_target),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

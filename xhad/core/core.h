@@ -170,6 +170,7 @@ struct xha_move {
     uint8_t peer;  /* the other host */
     uint16_t port; /* where the receiver listens; 0: not known yet */
     uint8_t mode;  /* enum xha_move_mode */
+    bool disks; /* a stopped domain's disks alone are sent: the source stops it first, the target starts it */
     struct xha_span timeout;
 };
 
@@ -277,6 +278,7 @@ struct xha_record {
     /* in a cluster */
     uint64_t move;     /* id of the move that it is in, or 0 */
     uint8_t move_peer; /* ... and the other host */
+    bool move_disks;   /* ... of its disks alone */
     bool move_sent;    /* MIGRATING: all was sent, it is suspended; INCOMING: it is here, whole and paused */
     uint8_t verdict;   /* enum xha_verdict, of that move */
     uint8_t yield;     /* enum xha_yield under way */

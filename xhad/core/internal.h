@@ -333,6 +333,7 @@ handler xha_migrated, xha_migrate_refused, xha_migrate_unknown, xha_received, xh
     xha_receive_unknown, xha_move_timer;
 int xha_move_out(struct xha_core *core, struct dom *d, const struct xha_move *move);
 void xha_incoming(struct xha_core *core, struct dom *d, const struct xha_event *ev);
+void xha_move_stopped(struct xha_core *core, struct dom *d); /* it is stopped, so that its disks can go */
 int xha_listening(struct dom *d, uint64_t id, uint16_t port);
 int xha_verdict(struct xha_core *core, struct dom *d, uint64_t move, bool commit);
 int xha_move_cancel(struct xha_core *core, struct dom *d, uint64_t move);

@@ -301,6 +301,8 @@ void xha_cleared(struct xha_core *core, struct dom *d)
     d->clear_tries = 0;
     if (d->yield)
         xha_yield_cleared(core, d);
+    else if (d->move.id)
+        xha_move_stopped(core, d);
     else if (d->purpose == XHA_FOR_STOP || d->purpose == XHA_FOR_NOTHING)
         xha_rest(core, d, XHA_ST_STOPPED, d->failure ? XHA_CAUSE_FAILURE : XHA_CAUSE_OPERATOR, d->failure);
     else if (d->slot && !xha_queue_preempts(core) && !d->deferred && !core->denied)

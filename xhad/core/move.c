@@ -7,6 +7,9 @@
  *   INCOMING   the target. Here: it is whole and paused. The verdict: commit, and it runs here; abort, and it
  *              is destroyed here.
  *
+ * A domain whose disks move along (xha_move.disks) is stopped at the source first, and what is sent are its
+ * disks alone: the verdict says which host starts it again.
+ *
  * While a worker is at it, a verdict waits for its end. No beat is expected in these states.
  */
 #include "internal.h"
@@ -33,7 +36,12 @@ static bool moves(const struct dom *d)
 
 /* ---- begin ---- */
 
-static int may_move_out(const struct xha_core *core, const struct dom *d)
+static bool stopped(const struct dom *d)
+{
+    return d->domid == XHA_DOMID_NONE && (d->state == XHA_ST_STOPPED || d->state == XHA_ST_DEFINED);
+}
+
+static int may_move_out(const struct xha_core *core, const struct dom *d, const struct xha_move *move)
 {
     if (d->policy.protection == XHA_PROT_MONITOR)
         return XHA_CORE_E_POLICY;
@@ -54,9 +62,29 @@ static int may_move_out(const struct xha_core *core, const struct dom *d)
     case XHA_ST_INCOMING:
         return XHA_CORE_E_BUSY;
     default:
+        if (move->disks && stopped(d))
+            return d->pending || d->yield ? XHA_CORE_E_BUSY : XHA_CORE_OK;
         return XHA_CORE_E_STATE;
     }
 }
+
+static void send(struct xha_core *core, struct dom *d)
+{
+    xha_go(core, d, XHA_ST_MIGRATING, XHA_CAUSE_MOVE, d->move.peer);
+    xha_deed(core, d, XHA_ACT_MIGRATE, deadline_ms(d), XHA_CAUSE_MOVE);
+}
+
+static void stop_first(struct xha_core *core, struct dom *d)
+{
+    d->want_run = true;
+    d->failure = XHA_FAIL_NONE;
+    d->purpose = XHA_FOR_STOP;
+    xha_go(core, d, XHA_ST_STOPPING, XHA_CAUSE_MOVE, d->move.peer);
+    xha_timer(core, d, TIMER_STATE, after(core->now, d->policy.stop_timeout));
+    xha_deed(core, d, XHA_ACT_SHUTDOWN, SHUTDOWN_DEADLINE_MS, XHA_CAUSE_MOVE);
+}
+
+static void decide(struct xha_core *core, struct dom *d);
 
 int xha_move_out(struct xha_core *core, struct dom *d, const struct xha_move *move)
 {
@@ -64,18 +92,34 @@ int xha_move_out(struct xha_core *core, struct dom *d, const struct xha_move *mo
 
     if (!move->id || move->peer >= XHA_HOSTS_MAX)
         return XHA_CORE_E_INVAL;
-    if (d->state == XHA_ST_MIGRATING && d->move.id == move->id)
+    if (d->state != XHA_ST_INCOMING && d->move.id == move->id)
         return XHA_CORE_OK;
-    rc = may_move_out(core, d);
+    rc = may_move_out(core, d, move);
     if (rc)
         return rc;
     no_move(d);
     d->move = *move;
     xha_unwatch(core, d);
     xha_timer_off(core, d, TIMER_SAVE);
-    xha_go(core, d, XHA_ST_MIGRATING, XHA_CAUSE_MOVE, move->peer);
-    xha_deed(core, d, XHA_ACT_MIGRATE, deadline_ms(d), XHA_CAUSE_MOVE);
+    if (move->disks && !stopped(d))
+        stop_first(core, d);
+    else
+        send(core, d);
     return XHA_CORE_OK;
+}
+
+/* Without quorum, or when a restart of xhad has forgotten where the receiver listens, nothing is sent, and the
+ * cluster ends the move. */
+void xha_move_stopped(struct xha_core *core, struct dom *d)
+{
+    d->purpose = XHA_FOR_NOTHING;
+    if (d->move.port && !d->verdict && !core->denied) {
+        send(core, d);
+        return;
+    }
+    xha_go(core, d, XHA_ST_MIGRATING, XHA_CAUSE_MOVE, d->move.peer);
+    if (d->verdict)
+        decide(core, d);
 }
 
 void xha_incoming(struct xha_core *core, struct dom *d, const struct xha_event *ev)
@@ -83,6 +127,7 @@ void xha_incoming(struct xha_core *core, struct dom *d, const struct xha_event *
     d->term = ev->u.protect.term;
     d->ever_beat = ev->u.protect.ever_beat;
     d->move = ev->u.protect.move;
+    d->want_run = ev->u.protect.want_run;
     xha_recoveries_elsewhere(core, d, ev->u.protect.recoveries);
     xha_go(core, d, XHA_ST_INCOMING, XHA_CAUSE_MOVE, d->move.peer);
     xha_deed(core, d, XHA_ACT_RECEIVE, deadline_ms(d), XHA_CAUSE_MOVE);
@@ -108,11 +153,21 @@ static void find_and_run(struct xha_core *core, struct dom *d, enum xha_cause ca
     xha_doubt(core, d, XHA_ACT_RESUME, cause);
 }
 
+/* Its disks were to move, and it is this host's: started when it is wanted, if nobody else has. */
+static void start_here(struct xha_core *core, struct dom *d, enum xha_cause cause)
+{
+    no_move(d);
+    d->purpose = d->want_run ? XHA_FOR_START : XHA_FOR_NOTHING;
+    xha_doubt(core, d, XHA_ACT_NONE, cause);
+}
+
 static void run_here(struct xha_core *core, struct dom *d)
 {
     enum xha_cause cause = d->verdict == XHA_VERDICT_COMMIT ? XHA_CAUSE_MOVED : XHA_CAUSE_MOVE_ENDED;
 
-    if (core->denied)
+    if (d->move.disks)
+        start_here(core, d, cause);
+    else if (core->denied)
         xha_timer(core, d, TIMER_STATE, after(core->now, core->set.round_interval));
     else if (d->move_sent && d->domid != XHA_DOMID_NONE)
         xha_deed(core, d, XHA_ACT_RESUME, SHORT_DEADLINE_MS, cause);
@@ -130,17 +185,30 @@ static void decide(struct xha_core *core, struct dom *d)
         xha_yield_begin(core, d, XHA_YIELD_DESTROY);
 }
 
+/* It was to be stopped before its disks are sent. */
+static void decide_early(struct xha_core *core, struct dom *d)
+{
+    if (d->verdict == XHA_VERDICT_COMMIT)
+        xha_yield_begin(core, d, XHA_YIELD_DESTROY);
+    else if (stopped(d))
+        start_here(core, d, XHA_CAUSE_MOVE_ENDED);
+    else if (d->state != XHA_ST_STOPPING && d->state != XHA_ST_CLEARING && d->state != XHA_ST_UNSURE)
+        no_move(d); /* something else came in between; else it goes on to its stop, and is started again */
+}
+
 int xha_verdict(struct xha_core *core, struct dom *d, uint64_t move, bool commit)
 {
     enum xha_verdict verdict = commit ? XHA_VERDICT_COMMIT : XHA_VERDICT_ABORT;
 
-    if (!moves(d) || d->move.id != move || d->yield)
+    if (!d->move.id || d->move.id != move || d->yield)
         return XHA_CORE_E_STATE;
     if (d->verdict)
         return d->verdict == verdict ? XHA_CORE_OK : XHA_CORE_E_STATE;
     d->verdict = verdict;
     xha_persist(core, d);
-    if (!d->pending)
+    if (!moves(d))
+        decide_early(core, d);
+    else if (!d->pending)
         decide(core, d);
     else if (!commit)
         xha_cancel(core, d);
@@ -192,13 +260,23 @@ void xha_migrated(struct xha_core *core, struct dom *d)
         decide(core, d);
 }
 
+static void decide_refused(struct xha_core *core, struct dom *d)
+{
+    if (d->verdict == XHA_VERDICT_COMMIT || d->move.disks)
+        decide(core, d); /* commit cannot be, and yet: it is the target's */
+    else
+        stays(core, d, XHA_CAUSE_MOVE_ENDED);
+}
+
 void xha_migrate_refused(struct xha_core *core, struct dom *d)
 {
     xha_alarm(core, d, XHA_SEV_WARNING, XHA_CAUSE_WORKER_REFUSED, d->lost | (uint32_t)d->refusal << 8);
     if (d->lost == XHA_ACT_RESUME)
         find_and_run(core, d, XHA_CAUSE_WORKER_REFUSED);
-    else if (d->verdict == XHA_VERDICT_COMMIT)
-        decide(core, d); /* it cannot be, and yet: it is the target's */
+    else if (d->verdict)
+        decide_refused(core, d);
+    else if (d->move.disks)
+        xha_persist(core, d); /* the target may have them all: the verdict is waited for */
     else
         stays(core, d, XHA_CAUSE_MOVE_ENDED);
 }
@@ -236,8 +314,10 @@ void xha_received(struct xha_core *core, struct dom *d)
         moved_in(core, d);
         return;
     }
-    xha_store_domid(core, d, d->done_domid);
-    d->listed.ms = 0;
+    if (!d->move.disks) {
+        xha_store_domid(core, d, d->done_domid);
+        d->listed.ms = 0;
+    }
     d->move_sent = true;
     xha_persist(core, d);
     xha_note(core, d, XHA_CAUSE_WORKER_OK, XHA_ACT_RECEIVE);

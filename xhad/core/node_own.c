@@ -35,6 +35,12 @@ static uint64_t term_here(const struct about *a)
     return a->v.term >> TERM_SHIFT;
 }
 
+/* Stopped here and started there; with its disks (xha_move.disks) it goes the way of the other moves. */
+static bool cold(const struct about *a)
+{
+    return a->c.phase == XHA_PH_MOVING && a->c.move.mode == XHA_MOVE_COLD && !a->c.needs->copy_storage;
+}
+
 static bool moving(const struct about *a, uint64_t id)
 {
     return a->c.phase == XHA_PH_MOVING && a->c.move.id == id;
@@ -81,6 +87,7 @@ static struct xha_move move_with(const struct xha_node *node, const struct about
                               .peer = peer,
                               .port = a->c.move.port,
                               .mode = a->c.move.mode,
+                              .disks = a->c.move.mode == XHA_MOVE_COLD,
                               .timeout = xha_cluster_policy(node->cluster)->move_timeout };
 }
 
@@ -94,7 +101,7 @@ static void take(struct xha_node *node, struct about *a)
     if (!texts_here(a))
         return;
     if (a->c.phase == XHA_PH_MOVING) { /* as it is found; for a cold move it must not even be started */
-        ev.u.protect.want_run = a->c.want_run && a->c.move.mode != XHA_MOVE_COLD;
+        ev.u.protect.want_run = a->c.want_run && !cold(a);
     } else if (a->c.want_run) {
         ev.u.protect.purpose = stopped_by_us ? XHA_FOR_START : a->c.purpose;
         ev.u.protect.failure = a->c.failure;
@@ -107,13 +114,11 @@ static void take(struct xha_node *node, struct about *a)
 /* Ours, and the host core does not have it. */
 static void not_here(struct xha_node *node, struct about *a)
 {
-    bool cold = a->c.phase == XHA_PH_MOVING && a->c.move.mode == XHA_MOVE_COLD;
-
-    if (cold && a->n->stop_move == a->c.move.id) {
+    if (cold(a) && a->n->stop_move == a->c.move.id) {
         a->n->given_term = a->c.term;
         a->n->give_to = a->c.move.target;
         a->n->give_cause = XHA_CAUSE_MOVE;
-    } else if (!cold && a->n->given_term == a->c.term && a->n->give_to != XHA_HOST_NONE) {
+    } else if (!cold(a) && a->n->given_term == a->c.term && a->n->give_to != XHA_HOST_NONE) {
         a->n->given_term = 0; /* the cold move was called off */
     }
     if (a->n->given_term == a->c.term)
@@ -169,7 +174,7 @@ static void ours(struct xha_node *node, struct about *a)
         a->n->given_term = a->c.term;
         a->n->give_to = XHA_HOST_NONE;
         xha_node_give(node, a, a->v.cause, a->v.cause_detail, XHA_HOST_NONE);
-    } else if (a->c.phase == XHA_PH_MOVING && a->c.move.mode == XHA_MOVE_COLD) {
+    } else if (cold(a)) {
         stop_for_move(node, a);
         return; /* that it is not to run here is no news for the others */
     } else if (a->c.phase == XHA_PH_MOVING) {
@@ -178,19 +183,29 @@ static void ours(struct xha_node *node, struct about *a)
     xha_node_report(node, a);
 }
 
+/* In a move, and neither moving nor being stopped for it. */
+static bool at_rest_again(const struct about *a)
+{
+    return a->v.state != XHA_ST_MIGRATING && a->v.state != XHA_ST_STOPPING && a->v.state != XHA_ST_CLEARING &&
+           a->v.state != XHA_ST_UNSURE;
+}
+
 static void owned(struct xha_node *node, struct about *a)
 {
     bool same_term = a->have_v && term_here(a) == a->c.term;
+    bool leaves = a->have_v && a->v.move.id && a->v.state != XHA_ST_INCOMING;
 
     if (!a->have_v) {
         not_here(node, a);
     } else if (a->v.yield) {
         return; /* until it is forgotten */
-    } else if (a->v.state == XHA_ST_MIGRATING && moving(a, a->v.move.id)) {
-        if (!a->v.pending_id && !a->v.move_sent)
-            xha_node_move_failed(node, a, "nobody knows how its stream ended");
+    } else if (leaves && moving(a, a->v.move.id)) {
+        if (!a->v.pending_id && !a->v.move_sent && a->v.state == XHA_ST_MIGRATING)
+            xha_node_move_failed(node, a, "its stream ended, and not well");
+        else if (at_rest_again(a))
+            xha_node_move_failed(node, a, "it could not be stopped for its move");
         xha_node_report(node, a);
-    } else if (a->v.state == XHA_ST_MIGRATING && same_term) {
+    } else if (leaves && same_term) {
         verdict(node, a, false);
     } else if (a->v.state == XHA_ST_INCOMING && same_term) {
         verdict(node, a, true);
@@ -218,6 +233,7 @@ static void receive(struct xha_node *node, struct about *a)
         return;
     ev.u.protect.move = move_with(node, a, a->c.owner);
     ev.u.protect.move.port = 0;
+    ev.u.protect.want_run = a->c.want_run;
     rc = tell(node, a, &ev);
     if (!rc)
         a->n->in_move = a->c.move.id;
@@ -238,7 +254,7 @@ static void incoming(struct xha_node *node, struct about *a)
         uint64_t epoch = node->status.epoch;
 
         n->in_move = a->c.move.id;
-        if (a->v.move_sent && a->v.domid == XHA_DOMID_NONE)
+        if (a->v.move_sent && a->v.domid == XHA_DOMID_NONE && !a->v.move.disks)
             xha_node_move_failed(node, a, "it was received, and somebody destroyed it");
         else if (a->v.move_sent && (n->restored.what != a->v.move.id || n->restored.epoch != epoch))
             xha_note_due(node, n, DUE_RESTORED);
@@ -254,10 +270,10 @@ static void not_ours(struct xha_node *node, struct about *a)
 {
     if (a->v.yield)
         return;
-    if (a->v.state == XHA_ST_MIGRATING)
-        verdict(node, a, true);
-    else if (a->v.state == XHA_ST_INCOMING)
+    if (a->v.state == XHA_ST_INCOMING)
         verdict(node, a, false);
+    else if (a->v.move.id)
+        verdict(node, a, true);
     else
         yield(node, a, term_here(a) ? XHA_YIELD_DESTROY : XHA_YIELD_LEAVE);
 }
@@ -279,7 +295,7 @@ void xha_node_reconcile(struct xha_node *node, struct note *n)
         return;
     else if (a.c.phase != XHA_PH_FREE && a.c.owner == node->self)
         owned(node, &a);
-    else if (a.c.phase == XHA_PH_MOVING && a.c.move.target == node->self && a.c.move.mode != XHA_MOVE_COLD)
+    else if (a.c.phase == XHA_PH_MOVING && a.c.move.target == node->self && !cold(&a))
         incoming(node, &a);
     else if (a.have_v)
         not_ours(node, &a);

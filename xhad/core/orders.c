@@ -49,7 +49,7 @@ static int check(const struct xha_core *core, const struct dom *d, enum xha_orde
 
     if (type == XHA_DO_MAINTENANCE_OFF && maintenance_waits(d))
         return XHA_CORE_OK;
-    if (d->yield || d->given_up)
+    if (d->yield || d->given_up || d->move.id)
         return XHA_CORE_E_BUSY;
     if (may[d->state][type])
         return may[d->state][type];

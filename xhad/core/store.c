@@ -151,6 +151,7 @@ void xha_store_save(const struct xha_core *core, const struct dom *d, struct xha
         .since = d->since,
         .move = d->move.id,
         .move_peer = d->move.peer,
+        .move_disks = d->move.disks,
         .move_sent = d->move_sent,
         .verdict = d->verdict,
         .yield = d->yield,
@@ -174,7 +175,7 @@ void xha_store_load(struct xha_core *core, struct dom *d, const struct xha_recor
     d->deferred_do = d->deferred ? (enum xha_order_type)(r->deferred - 1) : XHA_DO_START;
     d->deferred_checkpoint = r->deferred_checkpoint;
     d->n_recoveries = r->n_recoveries;
-    d->move = (struct xha_move){ .id = r->move, .peer = r->move_peer };
+    d->move = (struct xha_move){ .id = r->move, .peer = r->move_peer, .disks = r->move_disks };
     d->move_sent = r->move_sent;
     d->verdict = r->verdict;
     d->yield = r->yield;

@@ -43,7 +43,7 @@ static json_t *record_json(const struct xha_uuid *uuid, const struct xha_record 
         json_array_append_new(recovery, json_integer(r->recovery[i].ms));
     return json_pack(
         "{s:s, s:I, s:i, s:i, s:i, s:b, s:b, s:b, s:b, s:i, s:i, s:i, s:i, s:I, s:I, s:i, s:I, s:o, "
-        "s:I, s:I, s:i, s:b, s:i, s:i, s:b, s:b}",
+        "s:I, s:I, s:i, s:b, s:i, s:i, s:b, s:b, s:b}",
         "uuid", xha_uuid_format(uuid, text), "term", (json_int_t)r->term, "state", r->state, "purpose",
         r->purpose, "pending", r->pending, "maintenance", r->maintenance, "want_run", r->want_run,
         "ever_beat", r->ever_beat, "host_maintenance", r->host_maintenance, "failure", r->failure, "restores",
@@ -51,7 +51,7 @@ static json_t *record_json(const struct xha_uuid *uuid, const struct xha_record 
         "checkpoint", (json_int_t)r->checkpoint, "deferred", r->deferred, "deferred_checkpoint",
         (json_int_t)r->deferred_checkpoint, "recovery", recovery, "since", (json_int_t)r->since.ms, "move",
         (json_int_t)r->move, "move_peer", r->move_peer, "move_sent", r->move_sent, "verdict", r->verdict,
-        "yield", r->yield, "relocate", r->relocate, "given_up", r->given_up);
+        "yield", r->yield, "relocate", r->relocate, "given_up", r->given_up, "move_disks", r->move_disks);
 }
 
 static int64_t get(const json_t *obj, const char *key)
@@ -93,6 +93,7 @@ static bool record_from_json(const json_t *obj, struct xha_uuid *uuid_r, struct 
         .since = { get(obj, "since") },
         .move = (uint64_t)get(obj, "move"),
         .move_peer = get_byte(obj, "move_peer"),
+        .move_disks = get_bool(obj, "move_disks"),
         .move_sent = get_bool(obj, "move_sent"),
         .verdict = get_byte(obj, "verdict"),
         .yield = get_byte(obj, "yield"),
