@@ -26,6 +26,8 @@ const struct xlha_command xlha_commands[] = {
       "Show or change weight, cap, affinity and cpupool" },
     { "migrate", xlha_cmd_migrate, 1, 2, XLHA_OPT_WAIT | XLHA_OPT_MOVE, "DOMAIN [HOST]",
       "Move a domain to another host; ^C calls it off" },
+    { "migrate-receive", xlha_cmd_migrate_receive, 0, 0, 0, "",
+      "Take a domain from a stock xl: xl migrate -s '' DOMAIN 'ssh HERE xl-ha migrate-receive'" },
     { "maintenance", xlha_cmd_maintenance, 1, 2, XLHA_OPT_WAIT, "[DOMAIN|HOST] on|off",
       "Leave a domain alone; or empty a host, by default this one" },
     { "hosts", xlha_cmd_hosts, 0, 0, XLHA_OPT_LONG, "", "List the hosts of the cluster" },

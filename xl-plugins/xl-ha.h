@@ -189,6 +189,7 @@ int xlha_cmd_hosts(struct xlha *x);
 int xlha_cmd_timing(struct xlha *x);
 int xlha_cmd_metrics(struct xlha *x);
 int xlha_cmd_migrate(struct xlha *x);
+int xlha_cmd_migrate_receive(struct xlha *x);
 int xlha_cmd_what_if(struct xlha *x);
 int xlha_cmd_tell(struct xlha *x); /* confirm-fenced, forget-host, arm, disarm */
 int xlha_cmd_top(struct xlha *x);

@@ -338,7 +338,7 @@ void xha_job_progress_pace(int fd, const char *step, uint64_t done, uint64_t tot
         snprintf(eta, sizeof eta, ",\"eta_ms\":%" PRId64, pace->eta_ms);
     len = snprintf(line, sizeof line,
                    "{\"progress\":{\"step\":\"%s\",\"done\":%" PRIu64 ",\"total\":%" PRIu64
-                   ",\"bytes\":%" PRIu64 ",\"rate_bps\":%" PRIu64 ",\"round\":%" PRIu32 "%s}}\n",
+                   ",\"wire_bytes\":%" PRIu64 ",\"bytes_per_s\":%" PRIu64 ",\"round\":%" PRIu32 "%s}}\n",
                    step, done, total, pace->wire_bytes, pace->bytes_per_s, pace->round, eta);
     if (len > 0 && (size_t)len < sizeof line)
         (void)xha_write_all(fd, line, (size_t)len);

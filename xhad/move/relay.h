@@ -46,7 +46,7 @@ void xha_send_finish(struct xha_send *send, struct xha_sent *sent_r);
 struct xha_received {
     uint64_t raw_bytes, wire_bytes;
     bool complete;               /* the trailer came and agrees with what was received */
-    char error[XHA_ANSWER_TEXT]; /* why not */
+    char error[XHA_ANSWER_TEXT]; /* what went wrong on the way; "": nothing, or the reader gave up first */
 };
 
 struct xha_receive;

@@ -11,6 +11,7 @@
 #include "xhad/xen/domain_config.h"
 #include "xhad/xen/save_header.h"
 #include "xhad/xen/saver.h"
+#include "xhad/xen/suspend.h"
 #include "xhad/xen/work.h"
 #include "xhad/base/cleanup.h"
 #include "xhad/base/file.h"
@@ -61,21 +62,6 @@ static void look_for_pause(void *arg)
         s->stopped_ms = xha_now_ms();
 }
 
-/* Lets the guest run on if it stands still because of us. 0 when it does, -1 when not. */
-static int let_it_run(struct save *s)
-{
-    libxl_dominfo info;
-
-    for (int tries = 0; tries < 3; tries++) {
-        if (xha_lx_look(&s->w->lx, (int32_t)s->domid, &s->w->job.uuid, &info) != XHA_LX_THERE)
-            return -1;
-        if (!info.shutdown || info.shutdown_reason != LIBXL_SHUTDOWN_REASON_SUSPEND)
-            return 0; /* it runs, or has ended by itself: not our doing */
-        libxl_domain_resume(s->w->lx.ctx, s->domid, 1, NULL);
-    }
-    return -1;
-}
-
 /* ---- before ---- */
 
 static uint64_t memory_limit(void)
@@ -91,19 +77,6 @@ static uint64_t memory_limit(void)
     return bytes < MEMORY_MIN ? MEMORY_MIN : bytes > MEMORY_MAX ? MEMORY_MAX : bytes;
 }
 
-/* Without log-dirty for its kind of guest, Xen can save it only while it stands still. */
-static bool can_save_live(struct xha_work *w, const libxl_dominfo *info)
-{
-    libxl_physinfo phys;
-    bool can;
-
-    libxl_physinfo_init(&phys);
-    can = libxl_get_physinfo(w->lx.ctx, &phys) == 0 &&
-          (phys.cap_shadow || (phys.cap_hap && info->domain_type != LIBXL_DOMAIN_TYPE_PV));
-    libxl_physinfo_dispose(&phys);
-    return can;
-}
-
 static int describe(struct save *s, const libxl_dominfo *info)
 {
     const libxl_version_info *xen = libxl_get_version_info(s->w->lx.ctx);
@@ -115,7 +88,7 @@ static int describe(struct save *s, const libxl_dominfo *info)
         return -1;
     }
     s->ckpt.uuid = s->w->job.uuid;
-    s->ckpt.live = can_save_live(s->w, info);
+    s->ckpt.live = xha_suspend_can_live(&s->w->lx, info);
     s->ckpt.zstd = strcmp(s->w->job.checkpoint.compress, "zstd") == 0;
     snprintf(s->ckpt.name, sizeof(s->ckpt.name), "%s", s->config.c_info.name ? s->config.c_info.name : "");
     if (xen)
@@ -215,7 +188,7 @@ static int save(struct save *s)
         return 0;
     }
     save_and_let_run(s, stream_fd);
-    rc = let_it_run(s);
+    rc = xha_suspend_undo(s->w, s->domid, 0);
     running_ms = xha_now_ms();
     xha_job_progress(STDOUT_FILENO, "disk", 0, 1);
     xha_saver_finish(saver, &saved);

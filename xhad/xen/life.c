@@ -3,11 +3,11 @@
  */
 #include "xhad/xen/bring_up.h"
 #include "xhad/xen/domain_config.h"
+#include "xhad/xen/suspend.h"
 #include "xhad/xen/work.h"
 
 #include <stdio.h>
 #include <unistd.h>
-#include <xenctrl.h>
 
 #define GONE_WAIT_MS 10000 /* for the memory of a destroyed domain to be free */
 
@@ -77,25 +77,13 @@ void xha_perform_shutdown(struct xha_work *w)
         xha_work_ok(w, "%s was asked to shut down", w->who);
 }
 
-/* A worker killed in the middle of a live save leaves the log of dirty pages on, which slows the guest down.
- */
-static void end_dirty_log(uint32_t domid)
-{
-    xc_interface *xch = xc_interface_open(NULL, NULL, 0);
-
-    if (!xch)
-        return;
-    xc_shadow_control(xch, domid, XEN_DOMCTL_SHADOW_OP_OFF, NULL, 0);
-    xc_interface_close(xch);
-}
-
 void xha_perform_resume(struct xha_work *w)
 {
     libxl_dominfo info;
 
     if (xha_work_domain(w, &info) < 0)
         return;
-    end_dirty_log(info.domid);
+    xha_suspend_end_log(info.domid); /* of a worker that was killed in the middle of a live save */
     if (info.shutdown && info.shutdown_reason == LIBXL_SHUTDOWN_REASON_SUSPEND)
         libxl_domain_resume(w->lx.ctx, info.domid, 1, NULL);
     if (info.paused)

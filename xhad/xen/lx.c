@@ -59,7 +59,7 @@ static void on_progress(xentoollog_logger *logger, const char *context, const ch
     (void)context;
     (void)doing_what;
     (void)percent;
-    if (now - lx->progress_ms < PROGRESS_GAP_MS && done != total)
+    if (lx->quiet || (now - lx->progress_ms < PROGRESS_GAP_MS && done != total))
         return;
     lx->progress_ms = now;
     xha_job_progress(STDOUT_FILENO, "memory", done, total);

@@ -18,6 +18,7 @@ struct xha_lx {
     char error[256];       /* the first error since xha_lx_forget(), escaped for printing */
     bool disaster;         /* libxl said that it cannot go on */
     int64_t progress_ms;   /* when progress was last told */
+    bool quiet;            /* progress is told by somebody who knows more */
 };
 
 /* 0, or -1 with a text in xha_lx_error(). The struct must not move while it is open. */

@@ -3,12 +3,14 @@
  *
  *   xhad-xen observe        sits between the hypervisor, xenstore and xhad, which holds the other end of fd 3
  *   xhad-xen work JOBFILE   does one piece of work and leaves its answer beside the job file
+ *   xhad-xen migrate-receive   speaks with a stock `xl migrate` (for xl-ha migrate-receive)
  *   xhad-xen watchdog DIR   holds Xen's watchdog of the host; xhad holds the other end of fd 3
  *
  * All are started by xhad. A libxl call may block for minutes or end its process; so none is made in the
  * daemon.
  */
 #include "config.h"
+#include "xhad/xen/migrate_stock.h"
 #include "xhad/xen/observer.h"
 #include "xhad/xen/watchdog.h"
 #include "xhad/xen/work.h"
@@ -23,6 +25,7 @@ static int usage(FILE *f, int status)
 {
     fputs("usage: xhad-xen observe\n"
           "       xhad-xen work JOBFILE\n"
+          "       xhad-xen migrate-receive\n"
           "       xhad-xen watchdog RUN_DIR\n"
           "xhad's helper towards Xen; it is started by xhad(8).\n",
           f);
@@ -51,6 +54,8 @@ int main(int argc, char **argv)
     setvbuf(stderr, NULL, _IOLBF, 0);
     if (argc == 2 && strcmp(argv[1], "observe") == 0)
         return xha_observer_main();
+    if (argc == 2 && strcmp(argv[1], "migrate-receive") == 0)
+        return xha_migrate_from_stock();
     if (argc == 3 && strcmp(argv[1], "work") == 0)
         return xha_work_main(argv[2]);
     if (argc == 3 && strcmp(argv[1], "watchdog") == 0)

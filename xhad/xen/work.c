@@ -25,6 +25,18 @@ bool xha_work_told_to_stop(void)
     return told_to_stop;
 }
 
+void xha_work_heed_sigterm(void)
+{
+    sigaction(SIGTERM, &(struct sigaction){ .sa_handler = on_sigterm }, NULL);
+}
+
+bool xha_work_stop(void *arg)
+{
+    const struct xha_work *w = arg;
+
+    return told_to_stop || xha_now_ms() >= w->until_ms;
+}
+
 int64_t xha_now_ms(void)
 {
     struct timespec ts;
@@ -128,6 +140,8 @@ static const struct verb {
     [XHA_VERB_DESCRIBE] = { .run = xha_perform_describe },
     [XHA_VERB_CHECKPOINTS] = { .run = xha_perform_checkpoints, .without_xen = true },
     [XHA_VERB_MONITOR] = { .run = xha_perform_monitor, .without_xen = true },
+    [XHA_VERB_MIGRATE] = { .run = xha_perform_migrate },
+    [XHA_VERB_RECEIVE] = { .run = xha_perform_receive },
 };
 
 static void do_job(struct xha_work *w, const char *job_path)
@@ -146,12 +160,15 @@ static void do_job(struct xha_work *w, const char *job_path)
                         xha_lx_error(&w->lx));
         return;
     }
-    verb->run(w);
+    if (verb->run)
+        verb->run(w);
+    else
+        xha_work_refuse(w, XHA_REFUSAL_UNSUPPORTED, "%s: this helper cannot do that", w->who);
     xha_lx_close(&w->lx);
     /* The locks stay until the process ends, after the answer is on disk. */
 }
 
-static void name_the_work(struct xha_work *w)
+void xha_work_name(struct xha_work *w)
 {
     xha_uuid_format(&w->job.uuid, w->uuid);
     if (w->job.name[0] != '\0')
@@ -162,11 +179,10 @@ static void name_the_work(struct xha_work *w)
 
 int xha_work_main(const char *job_path)
 {
-    struct sigaction sa = { .sa_handler = on_sigterm };
     struct xha_work w = { .done.domid = XHA_DOMID_NONE };
     char done_path[XHA_JOB_PATH_MAX], err[256];
 
-    sigaction(SIGTERM, &sa, NULL);
+    xha_work_heed_sigterm();
     if (xha_job_beside(job_path, ".done", done_path, sizeof(done_path)) < 0) {
         fprintf(stderr, "xhad-xen: %s: a job file ends in .job\n", job_path);
         return 2;
@@ -177,7 +193,7 @@ int xha_work_main(const char *job_path)
     }
     w.done.id = w.job.id;
     w.until_ms = w.job.deadline_ms > 0 ? xha_now_ms() + w.job.deadline_ms : INT64_MAX;
-    name_the_work(&w);
+    xha_work_name(&w);
     do_job(&w, job_path);
     fprintf(stderr, "%s: %s\n", xha_result_name(w.done.result), w.done.message);
     if (xha_job_done_write(done_path, &w.done, err, sizeof(err)) < 0) {

@@ -29,6 +29,8 @@ void xha_work_warn(struct xha_work *w, const char *format, ...) __attribute__((f
 
 /* SIGTERM came: clean up and leave, xhad kills in seconds. */
 bool xha_work_told_to_stop(void);
+/* The same, or the job's time is over: for xhad/move/; arg is a struct xha_work. */
+bool xha_work_stop(void *arg);
 int64_t xha_now_ms(void); /* CLOCK_MONOTONIC */
 
 /*
@@ -50,6 +52,14 @@ void xha_perform_parse(struct xha_work *w);
 void xha_perform_describe(struct xha_work *w);
 void xha_perform_checkpoints(struct xha_work *w);
 void xha_perform_monitor(struct xha_work *w);
+void xha_perform_migrate(struct xha_work *w);
+void xha_perform_receive(struct xha_work *w);
+
+/* w->uuid and w->who, from the job. */
+void xha_work_name(struct xha_work *w);
+
+/* SIGTERM becomes xha_work_told_to_stop(). */
+void xha_work_heed_sigterm(void);
 
 int xha_work_main(const char *job_path);
 

@@ -10,7 +10,8 @@ LAB_XEN_VERSION=4.17
 LAB_PACKAGES=(
     mount hostname iproute2 kmod procps bridge-utils busybox-static strace e2fsprogs
     "xen-utils-$LAB_XEN_VERSION" xenstore-utils zstd
-    jq libuv1 libjansson4 libconfig9 libzstd1 libxxhash0
+    jq libuv1 libjansson4 libconfig9 libzstd1 libxxhash0 libgnutls30 liblz4-1
+    openssh-server openssh-client
 )
 LAB_DOM0_MODULES=(
     virtio_pci virtio_blk virtio_net virtio_console squashfs overlay ext4 loop nbd tun tls bridge
