@@ -249,6 +249,29 @@ static void test_target_not_moved(void **state)
     driver_end(&d);
 }
 
+/* Protected no more while it moves: it runs on at its source, and nothing is left at its target. */
+static void test_unprotected_while_it_moves(void **state)
+{
+    struct driver d;
+
+    (void)state;
+    to_source(&d);
+    done(&d, 1, XHA_ACT_MIGRATE, XHA_OK, XHA_DOMID_NONE);
+    fake.n = 0;
+    changed(&d, 1);
+    assert_null(planned(&d, XHA_ACT_FORGET));
+    done(&d, 1, XHA_ACT_RESUME, XHA_OK, XHA_DOMID_NONE);
+    assert_non_null(planned(&d, XHA_ACT_FORGET));
+    driver_end(&d);
+
+    to_target(&d);
+    received(&d);
+    fake.n = 0;
+    changed(&d, 1);
+    assert_int_equal(view_of(&d, 1).yield, XHA_YIELD_DESTROY);
+    driver_end(&d);
+}
+
 static void test_target_fails(void **state)
 {
     struct driver d;
@@ -392,6 +415,7 @@ int main(void)
         cmocka_unit_test(test_source_stays),
         cmocka_unit_test(test_target_moved),
         cmocka_unit_test(test_target_not_moved),
+        cmocka_unit_test(test_unprotected_while_it_moves),
         cmocka_unit_test(test_target_fails),
         cmocka_unit_test(test_cold_move),
         cmocka_unit_test(test_cold_move_called_off),

@@ -278,6 +278,17 @@ static void not_ours(struct xha_node *node, struct about *a)
         yield(node, a, term_here(a) ? XHA_YIELD_DESTROY : XHA_YIELD_LEAVE);
 }
 
+/* Left as it is; but a move comes to its end first, and leaves it running at its source. */
+static void unprotected(struct xha_node *node, struct about *a)
+{
+    if (a->v.yield)
+        return;
+    if (a->v.move.id)
+        verdict(node, a, false);
+    else
+        yield(node, a, XHA_YIELD_LEAVE);
+}
+
 /* ---- */
 
 void xha_node_reconcile(struct xha_node *node, struct note *n)
@@ -290,7 +301,7 @@ void xha_node_reconcile(struct xha_node *node, struct note *n)
     else if (!node->acting)
         return; /* all are looked at when it is */
     else if (!a.have_c && a.have_v && node->status.committed >= node->synced_index)
-        yield(node, &a, XHA_YIELD_LEAVE); /* protected no more */
+        unprotected(node, &a);
     else if (!a.have_c || !a.c.committed)
         return;
     else if (a.c.phase != XHA_PH_FREE && a.c.owner == node->self)
