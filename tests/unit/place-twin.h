@@ -119,10 +119,10 @@ static inline enum xha_place_filter twin_filter(const struct twin *t, const stru
     const struct xha_place_host *is = &t->host[h];
     const struct xha_place_need *n = q->need;
     enum xha_place_filter groups;
-    bool named = false;
+    bool named = !n->n_only;
 
-    for (uint32_t i = 0; i < n->n_named; i++)
-        named |= n->named[i] == h;
+    for (uint32_t i = 0; i < n->n_only; i++)
+        named |= n->only[i] == h;
     if (is->state != XHA_PLACE_UP)
         return is->state == XHA_PLACE_DOWN ? XHA_PLACE_F_DOWN : XHA_PLACE_F_MAINTENANCE;
     for (uint32_t i = 0; i < q->n_avoid; i++)
@@ -130,7 +130,7 @@ static inline enum xha_place_filter twin_filter(const struct twin *t, const stru
             return XHA_PLACE_F_AVOIDED;
     if (q->domain != NONE && twin_on(t, q->domain, h))
         return XHA_PLACE_F_AVOIDED;
-    if (n->named_only && !named)
+    if (!named)
         return XHA_PLACE_F_NOT_NAMED;
     if ((is->tags & n->tags) != n->tags)
         return XHA_PLACE_F_TAGS;
@@ -168,10 +168,8 @@ static inline uint32_t twin_find(const struct twin *t, const struct xha_place_qu
 {
     uint32_t best = NONE;
 
-    if (q->prefer < TWIN_HOSTS && t->known[q->prefer] && twin_filter(t, q, q->prefer) == XHA_PLACE_FILTER_N_)
-        return q->prefer;
-    for (uint32_t i = 0; i < q->need->n_named; i++) {
-        uint32_t h = q->need->named[i];
+    for (int i = 0; i < 2; i++) {
+        uint32_t h = !i ? q->prefer : q->need->has_prefer ? q->need->prefer : NONE;
 
         if (h < TWIN_HOSTS && t->known[h] && twin_filter(t, q, h) == XHA_PLACE_FILTER_N_)
             return h;
@@ -217,10 +215,13 @@ static inline void twin_random_need(struct twin *t, struct xha_place_need *n, ui
             n->apart[i] = 1 + twin_random(t, TWIN_GROUPS);
     }
     if (twin_chance(t, choosy)) {
-        n->n_named = (uint8_t)(1 + twin_random(t, 3));
-        n->named_only = twin_chance(t, 2);
-        for (uint32_t i = 0; i < n->n_named; i++)
-            n->named[i] = twin_random(t, TWIN_HOSTS + 2);
+        n->n_only = (uint8_t)(1 + twin_random(t, 6));
+        for (uint32_t i = 0; i < n->n_only; i++)
+            n->only[i] = twin_chance(t, 9) ? NONE : twin_random(t, TWIN_HOSTS + 2);
+    }
+    if (twin_chance(t, choosy)) {
+        n->has_prefer = true;
+        n->prefer = twin_random(t, TWIN_HOSTS + 2);
     }
 }
 

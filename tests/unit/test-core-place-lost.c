@@ -66,7 +66,7 @@ static void make(struct twin *t, uint64_t seed)
             need = groups;
             need.memory_kib /= 2 + twin_random(t, 3);
             need.vcpus = 0;
-            need.named_only = false;
+            need.n_only = 0;
             memset(need.together, 0, sizeof(need.together));
         }
         if (style == EQUAL) {
@@ -323,15 +323,15 @@ static uint32_t lump_of(const struct lumps *lumps, uint32_t d)
     return 0;
 }
 
-static bool lump_names(const struct twin *t, const struct lump *l)
+static bool lump_prefers(const struct twin *t, const struct lump *l)
 {
     for (uint32_t i = 0; i < l->n; i++)
-        if (t->dom[l->dom[i]].need.n_named)
+        if (t->dom[l->dom[i]].need.has_prefer)
             return true;
     return false;
 }
 
-/* The choice for a lump, at its turn: somewhere if that is possible, and best-fit's unless a host is named. */
+/* The choice for a lump, at its turn: somewhere if that is possible, and best-fit's unless one is preferred. */
 static void check_choice(struct twin *after, const struct lump *l, uint32_t to)
 {
     const struct xha_place_query q = { .policy = XHA_PLACE_BEST_FIT };
@@ -340,7 +340,7 @@ static void check_choice(struct twin *after, const struct lump *l, uint32_t to)
     for (uint32_t h = 0; h < TWIN_HOSTS; h++)
         if (lump_fits(after, l, h) && (best == NONE || twin_better(after, &q, h, best)))
             best = h;
-    if (to == NONE || !lump_names(after, l))
+    if (to == NONE || !lump_prefers(after, l))
         assert_int_equal(to, best);
     else
         assert_true(lump_fits(after, l, to));

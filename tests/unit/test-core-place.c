@@ -241,9 +241,7 @@ static void test_refused(void **state)
     need.apart[1] = 2;
     assert_int_equal(xha_place_domain(place, 0, &need), XHA_PLACE_E_INVAL);
     need.apart[1] = 0;
-    need.named_only = true;
-    assert_int_equal(xha_place_domain(place, 0, &need), XHA_PLACE_E_INVAL);
-    need.n_named = XHA_PLACE_NAMED + 1;
+    need.n_only = XHA_PLACE_ONLY + 1;
     assert_int_equal(xha_place_domain(place, 0, &need), XHA_PLACE_E_INVAL);
     assert_null(xha_place_need(place, 0));
     xha_place_free(place);

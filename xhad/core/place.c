@@ -339,8 +339,7 @@ void xha_place_remove_host(struct xha_place *place, uint32_t host)
 
 static bool need_valid(const struct xha_place *p, const struct xha_place_need *n)
 {
-    if (n->memory_kib > XHA_PLACE_MEMORY_MAX || n->n_named > XHA_PLACE_NAMED ||
-        (n->named_only && !n->n_named))
+    if (n->memory_kib > XHA_PLACE_MEMORY_MAX || n->n_only > XHA_PLACE_ONLY)
         return false;
     for (int i = 0; i < XHA_PLACE_GROUPS; i++)
         if (n->together[i] > p->sizes.max_groups || n->apart[i] > p->sizes.max_groups)

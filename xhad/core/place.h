@@ -23,7 +23,7 @@
 #define XHA_PLACE_NONE       UINT32_MAX          /* no host, no domain */
 #define XHA_PLACE_HOSTS_MAX  1000000             /* of xha_place_new() */
 #define XHA_PLACE_GROUPS     2                   /* groups of each kind that a domain may be in */
-#define XHA_PLACE_NAMED      8                   /* hosts that a domain may name */
+#define XHA_PLACE_ONLY       64                  /* hosts that a domain may be kept to */
 #define XHA_PLACE_K_MAX      3                   /* hosts lost at once, for xha_place_survives() */
 #define XHA_PLACE_MEMORY_MAX (UINT64_C(1) << 50) /* KiB, of a host or a domain */
 
@@ -82,11 +82,12 @@ void xha_place_remove_host(struct xha_place *place, uint32_t host);
 struct xha_place_need {
     uint64_t memory_kib; /* with Xen's overhead */
     uint32_t vcpus;
-    uint32_t priority;                   /* higher ones choose first when several are placed */
-    bool restart;                        /* is to run elsewhere when its host is lost */
-    bool named_only;                     /* only on the hosts it names; else it just prefers them */
-    uint8_t n_named;                     /* 0: any host */
-    uint32_t named[XHA_PLACE_NAMED];     /* hosts, the most preferred first */
+    uint32_t priority; /* higher ones choose first when several are placed */
+    bool restart;      /* is to run elsewhere when its host is lost */
+    bool has_prefer;   /* goes to `prefer` when that can take it */
+    uint8_t n_only;    /* 0: any host; else none but these */
+    uint32_t prefer;
+    uint32_t only[XHA_PLACE_ONLY];
     uint64_t tags, networks, storages;   /* that its host must have, all of them */
     uint64_t not_tags;                   /* that its host must not have, none of them */
     uint32_t together[XHA_PLACE_GROUPS]; /* affinity: with the group's domains on one host; 0: none */
@@ -124,7 +125,7 @@ struct xha_place_query {
     uint32_t domain;       /* its number, when known: it is not in its own way. Else XHA_PLACE_NONE */
     const uint32_t *avoid; /* hosts that it must not go to; those that it counts on, it does not anyway */
     uint32_t n_avoid;
-    uint32_t prefer; /* taken if it fits, before those that the domain names; or XHA_PLACE_NONE */
+    uint32_t prefer; /* taken if it fits, before the one that the domain prefers; or XHA_PLACE_NONE */
     uint32_t after;  /* ROUND_ROBIN: the host taken last; XHA_PLACE_NONE: begin with the lowest */
 };
 
@@ -133,7 +134,7 @@ enum xha_place_filter {
     XHA_PLACE_F_DOWN,
     XHA_PLACE_F_MAINTENANCE,
     XHA_PLACE_F_AVOIDED,
-    XHA_PLACE_F_NOT_NAMED, /* named_only */
+    XHA_PLACE_F_NOT_NAMED, /* not one of `only` */
     XHA_PLACE_F_TAGS,
     XHA_PLACE_F_NOT_TAGS,
     XHA_PLACE_F_NETWORKS,

@@ -90,7 +90,7 @@ static bool classify(struct bound *b, const struct xha_place_need *need)
         if (need->apart[g])
             class.apart += b->p->seen_by[need->apart[g]] - 1;
     }
-    if (need->named_only || class.apart > TOP)
+    if (need->n_only || class.apart > TOP)
         return false;
     while (i < b->n_classes && !same_class(&b->class[i], &class))
         i++;

@@ -58,12 +58,13 @@ const struct xha_place_need *xha_place_wanted(const struct xha_place *p, const s
 
 /* ---- filters ---- */
 
+/* Whether it may be there at all. */
 static bool named(const struct xha_place_need *need, uint32_t host)
 {
-    for (uint32_t i = 0; i < need->n_named; i++)
-        if (need->named[i] == host)
+    for (uint32_t i = 0; i < need->n_only; i++)
+        if (need->only[i] == host)
             return true;
-    return false;
+    return !need->n_only;
 }
 
 /* How often the domain itself is among the group's. Units are taken off: they are not. */
@@ -119,9 +120,7 @@ static bool avoided(const struct want *w, uint32_t host)
 static bool named_by_all(const struct xha_place *p, const struct want *w, uint32_t host)
 {
     for (uint32_t i = 0; i < w->n; i++) {
-        const struct xha_place_need *need = xha_place_wanted(p, w, i);
-
-        if (need->named_only && !named(need, host))
+        if (!named(xha_place_wanted(p, w, i), host))
             return false;
     }
     return true;
@@ -189,18 +188,34 @@ static bool better(const struct xha_place *p, enum xha_placement policy, uint32_
     return a < b;
 }
 
+/* The better of best and host, if that passes. */
+static uint32_t better_of(const struct xha_place *p, const struct want *w, enum xha_placement policy,
+                          uint32_t after, uint32_t best, uint32_t host)
+{
+    if (!xha_place_passes(p, w, host))
+        return best;
+    return best == NONE32 || better(p, policy, after, host, best) ? host : best;
+}
+
 /* Only where the others of the group are. */
 static uint32_t choose_drawn(const struct xha_place *p, const struct want *w, enum xha_placement policy,
                              uint32_t after, uint32_t group)
 {
     uint32_t best = NONE32;
 
-    for (uint32_t at = p->groups.first[TOGETHER][group]; at != NONE32; at = p->groups.member[at].next) {
-        uint32_t host = p->groups.member[at].host;
+    for (uint32_t at = p->groups.first[TOGETHER][group]; at != NONE32; at = p->groups.member[at].next)
+        best = better_of(p, w, policy, after, best, p->groups.member[at].host);
+    return best;
+}
 
-        if (xha_place_passes(p, w, host) && (best == NONE32 || better(p, policy, after, host, best)))
-            best = host;
-    }
+/* Only among the few that it is kept to. */
+static uint32_t choose_only(const struct xha_place *p, const struct want *w, enum xha_placement policy,
+                            uint32_t after, const struct xha_place_need *need)
+{
+    uint32_t best = NONE32;
+
+    for (uint32_t i = 0; i < need->n_only; i++)
+        best = better_of(p, w, policy, after, best, need->only[i]);
     return best;
 }
 
@@ -216,43 +231,10 @@ static uint32_t choose_next(const struct xha_place *p, const struct want *w, uin
     return NONE32;
 }
 
-/* false: no host is named that must or could be taken. */
-static bool choose_named(const struct xha_place *p, const struct want *w, uint32_t *host_r)
+/* Among all. */
+static uint32_t choose_any(const struct xha_place *p, const struct want *w, enum xha_placement policy,
+                           uint32_t after)
 {
-    *host_r = NONE32;
-    for (uint32_t i = 0; i < w->n; i++) {
-        const struct xha_place_need *need = xha_place_wanted(p, w, i);
-
-        for (uint32_t j = 0; j < need->n_named; j++) {
-            if (xha_place_passes(p, w, need->named[j])) {
-                *host_r = need->named[j];
-                return true;
-            }
-        }
-        if (need->named_only)
-            return true;
-    }
-    return false;
-}
-
-uint32_t xha_place_choose(const struct xha_place *p, const struct want *w, enum xha_placement policy,
-                          uint32_t prefer, uint32_t after)
-{
-    uint32_t host;
-
-    if (w->clash)
-        return NONE32;
-    if (xha_place_passes(p, w, prefer))
-        return prefer;
-    if (choose_named(p, w, &host))
-        return host;
-    for (uint32_t i = 0; i < w->n; i++) {
-        const struct xha_place_need *need = xha_place_wanted(p, w, i);
-
-        for (int g = 0; g < XHA_PLACE_GROUPS; g++)
-            if (drawn(p, w, need->together[g]))
-                return choose_drawn(p, w, policy, after, need->together[g]);
-    }
     switch (policy) {
     case XHA_PLACE_WORST_FIT:
         return xha_place_index_last(p, w);
@@ -263,6 +245,31 @@ uint32_t xha_place_choose(const struct xha_place *p, const struct want *w, enum 
         break;
     }
     return xha_place_index_first(p, w, (int64_t)w->memory_kib, INT64_MIN, 0);
+}
+
+uint32_t xha_place_choose(const struct xha_place *p, const struct want *w, enum xha_placement policy,
+                          uint32_t prefer, uint32_t after)
+{
+    if (w->clash)
+        return NONE32;
+    if (xha_place_passes(p, w, prefer))
+        return prefer;
+    for (uint32_t i = 0; i < w->n; i++) {
+        const struct xha_place_need *need = xha_place_wanted(p, w, i);
+
+        if (need->has_prefer && xha_place_passes(p, w, need->prefer))
+            return need->prefer;
+    }
+    for (uint32_t i = 0; i < w->n; i++) {
+        const struct xha_place_need *need = xha_place_wanted(p, w, i);
+
+        if (need->n_only)
+            return choose_only(p, w, policy, after, need);
+        for (int g = 0; g < XHA_PLACE_GROUPS; g++)
+            if (drawn(p, w, need->together[g]))
+                return choose_drawn(p, w, policy, after, need->together[g]);
+    }
+    return choose_any(p, w, policy, after);
 }
 
 /* ---- reasons ---- */

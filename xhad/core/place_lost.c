@@ -120,7 +120,7 @@ static void add_to_unit(struct unit *u, const struct xha_place_need *need, uint3
         u->priority = need->priority;
     if (domain < u->domain)
         u->domain = domain;
-    u->choosy |= need->named_only || need->tags || need->networks || need->storages || need->not_tags;
+    u->choosy |= need->n_only || need->tags || need->networks || need->storages || need->not_tags;
     for (int g = 0; g < XHA_PLACE_GROUPS; g++)
         u->choosy |= need->together[g] || need->apart[g];
 }

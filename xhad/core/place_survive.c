@@ -161,7 +161,7 @@ static enum xha_place_verdict search_set(struct survive *s)
         return XHA_PLACE_UNPROVEN;
     s->symmetric = true;
     for (uint32_t i = 0; i < p->n_lost; i++)
-        if (p->dom[p->lost[i]].need.named_only)
+        if (p->dom[p->lost[i]].need.n_only)
             s->symmetric = false;
     s->search_until = s->out->steps + share < s->steps ? s->out->steps + share : s->steps;
     return search(s, 0);

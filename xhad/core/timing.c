@@ -43,8 +43,8 @@ static const struct about about[XHA_TIMING_N_] = {
     [XHA_TIMING_MARGIN] = { "margin", "1 s", "for scheduling, and for the machine to stop" },
     [XHA_TIMING_TAKEOVER] = { "takeover", "self_fence + margin",
                               "after the new view, when no fence agent has said that the host is off" },
-    [XHA_TIMING_FENCE_TIMEOUT] = { "fence_timeout", "20 s, or what its devices may take",
-                                   "the longest that fencing a host takes" },
+    [XHA_TIMING_FENCE_TIMEOUT] = { "fence_timeout", "20 s",
+                                   "what fencing a host by its devices is reckoned with" },
     [XHA_TIMING_ORDER] = { "order", "0.5 s", "decisions: ordered, stored and acknowledged by all" },
     [XHA_TIMING_START] = { "start", "10 s", "what building or restoring a domain is reckoned with" },
 };
