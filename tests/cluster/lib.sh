@@ -232,7 +232,8 @@ resume() { within "$1" kill -CONT -1; }
 cut_one_way() {
     local from=$1 to=$2 link
     shift 2
-    for link in ${*:-0 1}; do
+    [ $# -gt 0 ] || set -- 0 1
+    for link in "$@"; do
         within "$from" ip neigh replace "10.77.$link.$to" lladdr 02:00:00:00:00:00 nud permanent dev "eth$link"
     done
 }

@@ -153,7 +153,7 @@ static void nothing_lost_or_doubled_over_views(void **state)
     for (unsigned seed = 1; seed <= 200; seed++) {
         struct xha_outbox box = { .part = PART };
         struct xha_parts parts = { 0 };
-        unsigned head = 0, tail = 0, added = 0, delivered = 0;
+        unsigned head = 0, tail = 0, added = 0, delivered = 0, steps = 0;
 
         srand(seed);
         while (delivered < MESSAGES) {
@@ -161,6 +161,8 @@ static void nothing_lost_or_doubled_over_views(void **state)
             const uint8_t *data;
             size_t len;
 
+            if (++steps > 1000000)
+                fail_msg("seed %u: message %u never comes", seed, delivered);
             switch (rand() % 4) {
             case 0: /* somebody sends */
                 if (added < MESSAGES) {

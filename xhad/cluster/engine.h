@@ -52,7 +52,7 @@ struct xha_engine_view {
     uint64_t id;
     size_t n; /* members, this host among them; ascending */
     uint8_t host[XHA_ENGINE_HOSTS_MAX];
-    uint64_t nodes; /* a bit for each host whose corosync is there; the members among them */
+    uint64_t nodes;  /* a bit for each host whose corosync is there; the members among them */
     size_t n_joined; /* those that were not in the view before */
     uint8_t joined[XHA_ENGINE_HOSTS_MAX];
     size_t n_left; /* those that were, and are not now */

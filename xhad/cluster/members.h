@@ -22,7 +22,7 @@ struct xha_members {
     bool told; /* who is in the group; the first change is our own joining */
     bool gathering;
     struct cpg_ring_id ring;
-    uint64_t nodes; /* hosts of the ring, whether in the group or not */
+    uint64_t nodes;    /* hosts of the ring, whether in the group or not */
     uint32_t stranger; /* a nodeid that no host of ours can have, met in the last change; 0: none */
 };
 
