@@ -29,6 +29,7 @@ void xlha_cluster_files(const struct xlha *x, struct xlha_cluster_files *files_r
     const char *root = x->cluster.root ? x->cluster.root : "";
     struct xha_conf conf;
 
+    memset(files_r, 0, sizeof(*files_r));
     snprintf(files_r->conf, sizeof(files_r->conf), "%.900s" COROSYNC_DIR "/corosync.conf", root);
     snprintf(files_r->authkey, sizeof(files_r->authkey), "%.900s" COROSYNC_DIR "/authkey", root);
     snprintf(files_r->cluster_key, sizeof(files_r->cluster_key), "%.900s" XHA_SYSCONF_DIR "/cluster.key",

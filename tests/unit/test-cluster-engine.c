@@ -20,7 +20,8 @@ static uint8_t wire[XHA_FRAME_HEAD + XHA_FRAME_DATA_MAX];
 static size_t put(const struct xha_frame *frame)
 {
     xha_frame_head(frame, wire);
-    memcpy(wire + XHA_FRAME_HEAD, frame->data ? frame->data : (const uint8_t *)"", frame->len);
+    if (frame->data)
+        memcpy(wire + XHA_FRAME_HEAD, frame->data, frame->len);
     return XHA_FRAME_HEAD + frame->len;
 }
 

@@ -39,6 +39,29 @@ static void run_ask(void *work)
     q->rc = xha_session_ask(&q->facts, q->why);
 }
 
+static bool same_quorum(const struct xha_engine_quorum *a, const struct xha_engine_quorum *b)
+{
+    return a->quorate == b->quorate && a->exclusive == b->exclusive &&
+           a->expected_votes == b->expected_votes && a->total_votes == b->total_votes &&
+           a->needed == b->needed && a->own_votes == b->own_votes && a->two_node == b->two_node &&
+           a->wait_for_all == b->wait_for_all && a->qdevice == b->qdevice &&
+           a->qdevice_alive == b->qdevice_alive && a->qdevice_votes == b->qdevice_votes &&
+           strcmp(a->qdevice_name, b->qdevice_name) == 0;
+}
+
+static bool same_facts(const struct xha_session_facts *a, const struct xha_session_facts *b)
+{
+    for (unsigned i = 0; i < XHA_ENGINE_HOSTS_MAX; i++) {
+        if (a->hosts[i].configured != b->hosts[i].configured ||
+            strcmp(a->hosts[i].name, b->hosts[i].name) != 0 ||
+            strcmp(a->hosts[i].address[0], b->hosts[i].address[0]) != 0 ||
+            strcmp(a->hosts[i].address[1], b->hosts[i].address[1]) != 0)
+            return false;
+    }
+    return a->token_ms == b->token_ms && a->consensus_ms == b->consensus_ms &&
+           strcmp(a->cluster_name, b->cluster_name) == 0 && same_quorum(&a->quorum, &b->quorum);
+}
+
 static void on_answer(void *arg, void *work)
 {
     struct xha_engine *e = arg;
@@ -51,7 +74,7 @@ static void on_answer(void *arg, void *work)
     if (q->rc < 0 || !e->link || q->facts.nodeid != e->facts.nodeid)
         return;
     q->facts.quorum.quorate = e->quorate;
-    if (memcmp(&q->facts, &e->facts, sizeof e->facts) == 0)
+    if (same_facts(&q->facts, &e->facts))
         return;
     e->facts = q->facts;
     if (e->ops.hosts)
