@@ -1,0 +1,327 @@
+/*
+ * cl_lead.c - what the leader proposes: hosts that are lost, and a host for each domain that is free and wanted,
+ * the lower tiers and the higher priorities first. Every host keeps the queues, so that any can lead at once;
+ * only the leader proposes from them.
+ */
+#include "cl_internal.h"
+
+#include <stdio.h>
+
+static struct xha_span backoff(uint32_t tries)
+{
+    int64_t ms = CL_BACKOFF_MIN_MS;
+
+    while (tries-- > 1 && ms < CL_BACKOFF_MAX_MS)
+        ms *= 2;
+    return (struct xha_span){ ms < CL_BACKOFF_MAX_MS ? ms : CL_BACKOFF_MAX_MS };
+}
+
+static void timer(struct xha_cluster *cl, struct cl_dom *d, enum cl_timer what, struct xha_time at)
+{
+    uint32_t item = cl_slot(cl->st, d) * CL_T_N_ + what;
+
+    if (at.ms == INT64_MAX)
+        xha_heap_drop(&cl->timers, item);
+    else if (!xha_heap_has(&cl->timers, item) || what == CL_T_LATER)
+        xha_heap_set(&cl->timers, item, at.ms);
+}
+
+/* ---- tiers ---- */
+
+/* On its way to run, so that higher tiers wait for it. */
+static bool on_its_way(const struct cl_dom *d)
+{
+    if (d->capped || !d->want_run)
+        return false;
+    if (d->phase == XHA_PH_FREE)
+        return true;
+    switch (d->report.state) {
+    case XHA_ST_DEFINED:
+    case XHA_ST_QUEUED:
+    case XHA_ST_CLEARING:
+    case XHA_ST_STARTING:
+    case XHA_ST_BOOTING:
+        return d->purpose != XHA_FOR_NOTHING;
+    default:
+        return false;
+    }
+}
+
+static void count_coming(struct xha_cluster *cl, struct cl_dom *d, bool coming)
+{
+    if (coming == d->coming)
+        return;
+    d->coming = coming;
+    cl->coming[d->coming_tier] -= !coming;
+    if (coming) {
+        d->coming_tier = (uint8_t)d->policy.start_order;
+        cl->coming[d->coming_tier]++;
+        timer(cl, d, CL_T_CAP, after(cl->now, d->policy.ready_cap));
+    } else {
+        timer(cl, d, CL_T_CAP, XHA_TIME_NEVER);
+    }
+}
+
+static bool tier_waits(const struct xha_cluster *cl, const struct cl_dom *d)
+{
+    for (uint32_t t = 0; t < d->policy.start_order; t++)
+        if (cl->coming[t])
+            return true;
+    return false;
+}
+
+/* ---- the queue of those that are free and wanted ---- */
+
+static bool waits(const struct cl_dom *d)
+{
+    return d->used && d->phase == XHA_PH_FREE && d->want_run;
+}
+
+void xha_cl_queue_drop(struct xha_cluster *cl, struct cl_dom *d)
+{
+    xha_heap_drop(&cl->wanted, cl_slot(cl->st, d));
+    for (int t = 0; t < CL_T_N_; t++)
+        timer(cl, d, (enum cl_timer)t, XHA_TIME_NEVER);
+    count_coming(cl, d, false);
+}
+
+void xha_cl_queue(struct xha_cluster *cl, struct cl_dom *d)
+{
+    uint32_t slot = cl_slot(cl->st, d);
+
+    if (d->phase != XHA_PH_FREE && d->report.state == XHA_ST_RUNNING)
+        d->capped = false;
+    count_coming(cl, d, on_its_way(d));
+    timer(cl, d, CL_T_MOVE,
+          d->phase == XHA_PH_MOVING && cl->st->policy.move_timeout.ms > 0
+              ? after(cl->now, cl->st->policy.move_timeout)
+              : XHA_TIME_NEVER);
+    if (!waits(d)) {
+        xha_heap_drop(&cl->wanted, slot);
+        timer(cl, d, CL_T_LATER, XHA_TIME_NEVER);
+        d->tries = 0;
+        d->wait_cause = XHA_CC_NONE;
+        return;
+    }
+    if (d->proposed || xha_heap_has(&cl->timers, slot * CL_T_N_ + CL_T_LATER))
+        return;
+    xha_heap_set(&cl->wanted, slot,
+                 (int64_t)d->policy.start_order << 32 | (int64_t)(1000 - d->policy.priority));
+}
+
+void xha_cl_queue_kick(struct xha_cluster *cl)
+{
+    cl->kicked = true;
+}
+
+/* Those in backoff are tried again now: a host can take more than before. */
+static void kick(struct xha_cluster *cl)
+{
+    if (!cl->kicked)
+        return;
+    cl->kicked = false;
+    for (uint32_t i = 0; i < cl->timers.n;) {
+        uint32_t item = cl->timers.item[i].what;
+        struct cl_dom *d = &cl->st->dom[item / CL_T_N_];
+
+        if (item % CL_T_N_ != CL_T_LATER) {
+            i++;
+            continue;
+        }
+        xha_heap_drop(&cl->timers, item); /* another one takes its place */
+        xha_cl_queue(cl, d);
+    }
+}
+
+/* ---- granting ---- */
+
+static void no_place(struct xha_cluster *cl, struct cl_dom *d, const char *why)
+{
+    d->wait_cause = XHA_CC_NO_PLACE;
+    snprintf(d->wait_text, sizeof d->wait_text, "%s", why);
+    if (!d->tries)
+        xha_cl_say(cl, XHA_SEV_CRITICAL, XHA_CC_NO_PLACE, XHA_HOST_NONE, &d->uuid, 0, "%s waits: %.120s", d->name,
+                   why);
+    if (d->tries < 255)
+        d->tries++;
+    d->capped = true; /* nobody waits for it */
+    count_coming(cl, d, false);
+    xha_heap_drop(&cl->wanted, cl_slot(cl->st, d));
+    timer(cl, d, CL_T_LATER, after(cl->now, backoff(d->tries)));
+}
+
+static bool grant(struct xha_cluster *cl, struct cl_dom *d)
+{
+    char why[XHA_TEXT_MAX] = "";
+    bool fresh = d->tries > 0;
+    uint8_t host = xha_cl_place_find(cl, d, fresh ? 0 : d->refused, d->next, why, sizeof why);
+    struct cl_message *m;
+
+    if (host == XHA_HOST_NONE) {
+        no_place(cl, d, why);
+        return true;
+    }
+    if (!xha_cl_may_fly(cl))
+        return false;
+    m = xha_cl_put(cl);
+    m->uuid = d->uuid;
+    m->term = d->term;
+    m->host = host;
+    m->u.fresh = fresh;
+    xha_heap_drop(&cl->wanted, cl_slot(cl->st, d)); /* back in it, if it has no effect */
+    xha_cl_proposed(cl, d, host);
+    xha_cl_send(cl, CL_GRANT);
+    return true;
+}
+
+static void grant_all(struct xha_cluster *cl)
+{
+    /* The head is of the lowest tier that has any: when it must wait, so must all. */
+    while (cl->wanted.n) {
+        struct cl_dom *d = &cl->st->dom[cl->wanted.item[0].what];
+
+        if (tier_waits(cl, d)) {
+            d->wait_cause = XHA_CC_NONE;
+            return;
+        }
+        if (!grant(cl, d))
+            return;
+    }
+}
+
+/* ---- hosts ---- */
+
+void xha_cl_watch_synced(struct xha_cluster *cl)
+{
+    /* While this host was in quorate views without a break, who was in none of them had no quorum. */
+    bool unbroken = cl->was_members && !(cl->st->members & ~cl->was_members);
+
+    cl->was_members = cl->st->members;
+    for (uint8_t h = 0; h < XHA_HOSTS_MAX; h++) {
+        struct cl_lead_host *eye = &cl->eye[h];
+
+        if (cl_in(cl->view.nodes, h) || !unbroken)
+            eye->absent_since = XHA_TIME_NEVER;
+        if (!cl_in(cl->view.nodes, h) && eye->absent_since.ms == INT64_MAX)
+            eye->absent_since = cl->now;
+        eye->fence_deadline = XHA_TIME_NEVER;
+        eye->pulsed = cl->now;
+        if (cl->st->host[h].state != XHA_HOST_LOST) {
+            eye->fails = 0;
+            eye->wanted_said = false;
+            eye->fence_next.ms = 0;
+        }
+    }
+}
+
+static void gone(struct xha_cluster *cl, uint8_t host)
+{
+    struct cl_lead_host *eye = &cl->eye[host];
+
+    if (cl_in(cl->st->members, host)) {
+        eye->gone_since = XHA_TIME_NEVER;
+        eye->gone_said = false;
+        return;
+    }
+    if (eye->gone_since.ms == INT64_MAX)
+        eye->gone_since = cl->now;
+    if (eye->gone_said)
+        return;
+    if (cl->now.ms - eye->gone_since.ms < CL_GONE_MS) {
+        xha_cl_next(cl, (struct xha_time){ eye->gone_since.ms + CL_GONE_MS });
+        return;
+    }
+    eye->gone_said = true;
+    xha_cl_say(cl, XHA_SEV_WARNING, XHA_CC_XHAD_GONE, host, NULL, 0,
+               "xhad is gone on host %s, its host is there: its guests run on unwatched; start xhad there",
+               xha_cl_host_name(cl, host));
+}
+
+void xha_cl_watch(struct xha_cluster *cl)
+{
+    if (!xha_cl_leads(cl))
+        return;
+    for (uint8_t h = 0; h < XHA_HOSTS_MAX; h++) {
+        struct cl_lead_host *eye = &cl->eye[h];
+        enum xha_host_state state = cl->st->host[h].state;
+
+        if (state == XHA_HOST_IN && cl_in(cl->view.nodes, h))
+            gone(cl, h);
+        else if (state == XHA_HOST_IN && !eye->proposed && xha_cl_may_fly(cl)) {
+            xha_cl_put(cl)->host = h;
+            eye->proposed = true;
+            xha_cl_send(cl, CL_LOST);
+        } else if (state == XHA_HOST_LOST && !cl_in(cl->st->members, h))
+            xha_cl_fence_lead(cl, h);
+    }
+}
+
+/* ---- time ---- */
+
+void xha_cl_timers(struct xha_cluster *cl)
+{
+    while (cl->timers.n && cl->timers.item[0].key <= cl->now.ms) {
+        uint32_t item = cl->timers.item[0].what;
+        struct cl_dom *d = &cl->st->dom[item / CL_T_N_];
+
+        xha_heap_drop(&cl->timers, item);
+        switch (item % CL_T_N_) {
+        case CL_T_CAP:
+            d->capped = true;
+            count_coming(cl, d, false);
+            break;
+        case CL_T_LATER:
+            xha_cl_queue(cl, d);
+            break;
+        default:
+            xha_cl_move_late(cl, d);
+            break;
+        }
+    }
+    if (cl->timers.n)
+        xha_cl_next(cl, (struct xha_time){ cl->timers.item[0].key });
+}
+
+/* ---- proposals under way ---- */
+
+void xha_cl_proposed(struct xha_cluster *cl, struct cl_dom *d, uint8_t host)
+{
+    assert(cl->n_proposed < CL_FLYING_MAX);
+    d->proposed = true;
+    cl->proposed[cl->n_proposed++] = cl_slot(cl->st, d);
+    xha_cl_place_reserve(cl, d, host);
+}
+
+void xha_cl_decided(struct xha_cluster *cl, struct cl_dom *d)
+{
+    uint32_t slot = cl_slot(cl->st, d), n = 0;
+
+    if (!d->proposed)
+        return;
+    d->proposed = false;
+    for (uint32_t i = 0; i < cl->n_proposed; i++)
+        if (cl->proposed[i] != slot)
+            cl->proposed[n++] = cl->proposed[i];
+    cl->n_proposed = n;
+    xha_cl_place_where(cl, d);
+}
+
+/* A new epoch: what was proposed and not applied is proposed again. */
+void xha_cl_lead_again(struct xha_cluster *cl)
+{
+    while (cl->n_proposed) {
+        struct cl_dom *d = &cl->st->dom[cl->proposed[cl->n_proposed - 1]];
+
+        xha_cl_decided(cl, d);
+        xha_cl_queue(cl, d);
+    }
+}
+
+void xha_cl_lead(struct xha_cluster *cl)
+{
+    if (!xha_cl_leads(cl))
+        return;
+    kick(cl);
+    grant_all(cl);
+    xha_cl_move_lead(cl);
+}
