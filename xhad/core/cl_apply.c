@@ -58,8 +58,7 @@ static bool from_leader(const struct xha_cluster *cl, const struct cl_message *m
 
 /* ---- ownership ---- */
 
-static void free_of(struct xha_cluster *cl, struct cl_dom *d, enum xha_purpose purpose,
-                    enum xha_failure failure)
+static void free_of(struct cl_dom *d, enum xha_purpose purpose, enum xha_failure failure)
 {
     if (d->phase == XHA_PH_MOVING)
         d->last_move = d->move.id;
@@ -78,7 +77,7 @@ static void free_of(struct xha_cluster *cl, struct cl_dom *d, enum xha_purpose p
 void xha_cl_rest(struct xha_cluster *cl, struct cl_dom *d)
 {
     d->want_run = false;
-    free_of(cl, d, XHA_FOR_NOTHING, XHA_FAIL_NONE);
+    free_of(d, XHA_FOR_NOTHING, XHA_FAIL_NONE);
     xha_cl_changed(cl, d);
 }
 
@@ -102,7 +101,7 @@ static void orphan(struct xha_cluster *cl, struct cl_dom *d, uint8_t host)
         xha_cl_rest(cl, d);
         return;
     }
-    free_of(cl, d, XHA_FOR_RECOVERY, XHA_FAIL_HOST);
+    free_of(d, XHA_FOR_RECOVERY, XHA_FAIL_HOST);
     xha_cl_changed(cl, d);
 }
 
@@ -172,7 +171,7 @@ static void give(struct xha_cluster *cl, const struct cl_message *m, struct cl_d
         d->home = d->owner;
     if (d->want_run && m->u.give.prefer == XHA_HOST_NONE)
         d->refused |= BIT(m->from);
-    free_of(cl, d, d->want_run ? purpose : XHA_FOR_NOTHING, d->want_run ? d->failure : XHA_FAIL_NONE);
+    free_of(d, d->want_run ? purpose : XHA_FOR_NOTHING, d->want_run ? d->failure : XHA_FAIL_NONE);
     d->next = m->u.give.prefer;
     if (d->want_run && !moved)
         xha_cl_note(cl, XHA_CC_GIVEN_UP, m->from, &d->uuid, "host %s cannot run %s: it is placed elsewhere",

@@ -5,6 +5,7 @@
 #include "cl_internal.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #define NO_HOST_HAS (UINT64_C(1) << 63) /* bit of a name that no host has */
 
@@ -221,23 +222,16 @@ void xha_cl_place_need(const struct xha_cluster *cl, const struct xha_policy *po
     need_r->storages = bits(&cl->storages, needs->storages, NO_HOST_HAS);
     need_r->together[0] = needs->affinity[0] ? group_find(cl, needs->affinity) : 0;
     need_r->apart[0] = needs->anti_affinity[0] ? group_find(cl, needs->anti_affinity) : 0;
-    if (needs->prefer[0] && host_by_name(cl, needs->prefer) != XHA_HOST_NONE)
-        need_r->named[need_r->n_named++] = host_by_name(cl, needs->prefer);
-    need_r->named_only = needs->hosts[0] != '\0';
-    if (need_r->named_only)
-        need_r->n_named = 0;
+    need_r->prefer = needs->prefer[0] ? host_by_name(cl, needs->prefer) : XHA_HOST_NONE;
+    need_r->has_prefer = need_r->prefer < XHA_HOSTS_MAX;
     while (*(list = next_name(list, name)) || name[0]) {
         uint8_t h = name[0] ? host_by_name(cl, name) : XHA_HOST_NONE;
 
-        if (h == XHA_HOST_NONE || need_r->n_named == XHA_PLACE_NAMED)
-            continue;
-        if (!strcmp(name, needs->prefer) && need_r->n_named) { /* the preferred one first */
-            need_r->named[need_r->n_named++] = need_r->named[0];
-            need_r->named[0] = h;
-        } else {
-            need_r->named[need_r->n_named++] = h;
-        }
+        if (h != XHA_HOST_NONE && need_r->n_only < XHA_PLACE_ONLY)
+            need_r->only[need_r->n_only++] = h;
     }
+    if (needs->hosts[0] && !need_r->n_only) /* none of them is known */
+        need_r->tags |= NO_HOST_HAS;
 }
 
 void xha_cl_place_dom(struct xha_cluster *cl, struct cl_dom *d)
@@ -308,29 +302,9 @@ static struct xha_place_query query_of(const struct xha_cluster *cl, const struc
         .need = xha_place_need(cl->place, cl_slot(cl->st, d)),
         .policy = cl->st->policy.placement,
         .domain = cl_slot(cl->st, d),
-        .avoid = XHA_PLACE_NONE,
         .prefer = XHA_PLACE_NONE,
         .after = cl->last_placed < XHA_HOSTS_MAX ? cl->last_placed : XHA_PLACE_NONE,
     };
-}
-
-/* More than one is to be avoided: the roomiest of the others. */
-static uint8_t find_among(const struct xha_cluster *cl, const struct xha_place_query *query, xha_hostset avoid)
-{
-    uint8_t best = XHA_HOST_NONE;
-    int64_t most = -1;
-
-    for (xha_hostset rest = cl->st->members & ~avoid; rest; rest &= rest - 1) {
-        uint8_t h = cl_lowest(rest);
-        struct xha_place_host_view view;
-
-        if (xha_place_may(cl->place, query, h) != XHA_PLACE_FILTER_N_ ||
-            !xha_place_host_view(cl->place, h, &view) || view.free_kib <= most)
-            continue;
-        most = view.free_kib;
-        best = h;
-    }
-    return best;
 }
 
 uint8_t xha_cl_place_find(const struct xha_cluster *cl, const struct cl_dom *d, xha_hostset avoid,
@@ -338,21 +312,19 @@ uint8_t xha_cl_place_find(const struct xha_cluster *cl, const struct cl_dom *d, 
 {
     struct xha_place_query query = query_of(cl, d);
     struct xha_place_why why;
-    uint32_t host;
+    uint32_t list[XHA_HOSTS_MAX], host;
 
     if (!d->needs.relocate && d->phase == XHA_PH_FREE && d->owner != XHA_HOST_NONE)
         return xha_cl_place_may(cl, d, d->owner, text, len) ? d->owner : XHA_HOST_NONE;
     query.prefer = prefer < XHA_HOSTS_MAX ? prefer : XHA_PLACE_NONE;
-    query.avoid = avoid ? cl_lowest(avoid) : XHA_PLACE_NONE;
+    for (; avoid; avoid &= avoid - 1)
+        list[query.n_avoid++] = cl_lowest(avoid);
+    query.avoid = list;
     host = xha_place_find(cl->place, &query, &why);
-    if (host < XHA_HOSTS_MAX && cl_in(avoid, (uint8_t)host))
-        host = find_among(cl, &query, avoid);
     if (host < XHA_HOSTS_MAX)
         return (uint8_t)host;
-    if (text && host == XHA_PLACE_NONE)
+    if (text)
         xha_place_why_text(&why, xha_cl_place_name, (void *)(uintptr_t)cl, text, len);
-    else if (text)
-        snprintf(text, len, "every host that could take it has given it back");
     return XHA_HOST_NONE;
 }
 
@@ -379,8 +351,7 @@ bool xha_cl_place_survives(const struct xha_cluster *cl, const struct cl_request
     struct xha_place_query query = { .need = &need,
                                      .policy = cl->st->policy.placement,
                                      .domain = XHA_PLACE_NONE,
-                                     .avoid = XHA_PLACE_NONE,
-                                     .prefer = r->host < XHA_HOSTS_MAX ? r->host : XHA_PLACE_NONE,
+                                                                  .prefer = r->host < XHA_HOSTS_MAX ? r->host : XHA_PLACE_NONE,
                                      .after = XHA_PLACE_NONE };
     struct xha_place_added added;
 

@@ -55,7 +55,7 @@ int xha_cl_fact(struct xha_cluster *cl, const struct xha_cluster_event *ev)
                                                       : CL_FACT_FAILED;
         d->fact_id = ev->u.move.id;
         d->fact_port = ev->u.move.port;
-        snprintf(d->fact_text, sizeof d->fact_text, "%s", ev->u.move.text);
+        snprintf(d->fact_text, sizeof d->fact_text, "%.63s", ev->u.move.text);
     }
     to_say(cl, d);
     return XHA_CORE_OK;

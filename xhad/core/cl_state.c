@@ -4,6 +4,8 @@
  */
 #include "cl_internal.h"
 
+#include <stdlib.h>
+
 /* ---- hash ---- */
 
 static uint64_t mix(uint64_t a, uint64_t b)
@@ -56,7 +58,7 @@ void xha_cl_hash_host(struct cl_state *st, uint8_t host)
     st->hash ^= h->hash;
     xha_cl_w8(&w, &host);
     xha_cl_whost(&w, h);
-    h->hash = xha_cl_hash(buf, w.pos, 2);
+    h->hash = h->state == XHA_HOST_UNKNOWN ? 0 : xha_cl_hash(buf, w.pos, 2);
     st->hash ^= h->hash;
 }
 

@@ -159,7 +159,6 @@ int xha_cluster_what_if_add(const struct xha_cluster *cl, const struct xha_polic
     struct xha_place_added added;
     struct xha_place_query query = { .need = &need,
                                      .policy = cl->st->policy.placement,
-                                     .avoid = XHA_PLACE_NONE,
                                      .prefer = XHA_PLACE_NONE,
                                      .after = XHA_PLACE_NONE };
 

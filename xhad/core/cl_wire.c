@@ -79,7 +79,7 @@ static uint8_t wenum(struct cl_wire *w, uint32_t v, uint32_t n)
 
 void xha_cl_wbool(struct cl_wire *w, bool *v)
 {
-    *v = wenum(w, *v, 2);
+    *v = wenum(w, w->reads ? 0 : *v, 2);
 }
 
 static void whostid(struct cl_wire *w, uint8_t *v, bool none_too)
