@@ -38,7 +38,8 @@ struct net_queue {
 
 struct net_host {
     struct xha_cluster *core;
-    bool up, node, quorate, exclusive, frozen, no_disk; /* frozen: delivers nothing; no_disk: stores nothing */
+    bool up, node, quorate, exclusive, frozen,
+        no_disk; /* frozen: delivers nothing; no_disk: stores nothing */
     uint8_t boot;
     uint64_t number;
     struct xha_host_info info;

@@ -258,10 +258,11 @@ static void gives(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(joins),    cmocka_unit_test(alone),    cmocka_unit_test(protects),
-        cmocka_unit_test(lost_fenced_granted), cmocka_unit_test(deposed), cmocka_unit_test(rebooted),
-        cmocka_unit_test(watchdog), cmocka_unit_test(confirmed), cmocka_unit_test(orders),
-        cmocka_unit_test(gives),
+        cmocka_unit_test(joins),    cmocka_unit_test(alone),
+        cmocka_unit_test(protects), cmocka_unit_test(lost_fenced_granted),
+        cmocka_unit_test(deposed),  cmocka_unit_test(rebooted),
+        cmocka_unit_test(watchdog), cmocka_unit_test(confirmed),
+        cmocka_unit_test(orders),   cmocka_unit_test(gives),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -113,8 +113,9 @@ void xha_cl_fenced(struct xha_cluster *cl, uint8_t host, enum xha_fenced_by by)
     h->fenced_by = by;
     h->executor = XHA_HOST_NONE;
     h->info.armed = false;
-    xha_cl_note(cl, XHA_CC_HOST_FENCED, host, NULL, "host %s is proven to run nothing (%s): %u domains were its",
-                xha_cl_host_name(cl, host), xha_fenced_by_name(by), h->n_owned);
+    xha_cl_note(cl, XHA_CC_HOST_FENCED, host, NULL,
+                "host %s is proven to run nothing (%s): %u domains were its", xha_cl_host_name(cl, host),
+                xha_fenced_by_name(by), h->n_owned);
     xha_cl_host_changed(cl, host);
     while (h->owned.head != NONE32)
         orphan(cl, &cl->st->dom[h->owned.head], host);
@@ -325,8 +326,8 @@ static void host_info(struct xha_cluster *cl, const struct cl_message *m)
         generation++;
         h->state = XHA_HOST_IN;
         h->fenced_by = XHA_FENCED_NOT;
-        xha_cl_note(cl, XHA_CC_HOST_JOINED, m->from, NULL, "host %s has cleared what it ran and takes part again",
-                    xha_cl_host_name(cl, m->from));
+        xha_cl_note(cl, XHA_CC_HOST_JOINED, m->from, NULL,
+                    "host %s has cleared what it ran and takes part again", xha_cl_host_name(cl, m->from));
     }
     h->info = m->u.info.info;
     h->info.incarnation.generation = generation;

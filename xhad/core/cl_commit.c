@@ -79,8 +79,7 @@ static void say_ack(struct xha_cluster *cl)
     uint64_t durable = xha_cl_durable(cl);
 
     /* One at a time: the next one says all that has become durable meanwhile. */
-    if (durable <= cl->ack_said || cl->acked[cl->self] < cl->ack_said ||
-        !xha_cl_room(cl, 2, XHA_MESSAGE_MAX))
+    if (durable <= cl->ack_said || cl->acked[cl->self] < cl->ack_said || !xha_cl_room(cl, 2, XHA_MESSAGE_MAX))
         return;
     xha_cl_put(cl)->u.index = cl->ack_said = durable;
     xha_cl_send(cl, CL_ACK);

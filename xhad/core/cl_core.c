@@ -222,10 +222,11 @@ static int refuse(struct xha_cluster *cl, uint8_t from, uint32_t version)
     if (version != XHA_WIRE_VERSION && from != cl->self)
         xha_cl_mute(cl, from);
     if (version != XHA_WIRE_VERSION)
-        xha_cl_say(cl, XHA_SEV_WARNING, XHA_CC_VERSION, from, NULL, version,
-                   "host %s speaks version %u of xhad's messages, this one %u: its message was refused; bring "
-                   "both to the same xhad",
-                   xha_cl_host_name(cl, from), version, XHA_WIRE_VERSION);
+        xha_cl_say(
+            cl, XHA_SEV_WARNING, XHA_CC_VERSION, from, NULL, version,
+            "host %s speaks version %u of xhad's messages, this one %u: its message was refused; bring "
+            "both to the same xhad",
+            xha_cl_host_name(cl, from), version, XHA_WIRE_VERSION);
     else
         xha_cl_say(cl, XHA_SEV_WARNING, XHA_CC_VERSION, from, NULL, 0,
                    "a malformed message of host %s was refused; look at xhad's version there",

@@ -119,7 +119,8 @@ struct xha_time xha_cl_watchdog_time(const struct xha_cluster *cl, uint8_t host)
     if (!st->armed || !st->host[host].info.armed || !st->policy.timing.takeover.ms ||
         cl->eye[host].absent_since.ms == INT64_MAX || !cl->exclusive)
         return XHA_TIME_NEVER;
-    return after(cl->eye[host].absent_since, st->policy.timing.takeover);
+    return after(cl->eye[host].absent_since,
+                 xha_timing_takeover(&st->policy.timing, st->host[host].info.watchdog));
 }
 
 /* The next member in turn that has devices for it. */
@@ -151,10 +152,11 @@ static void want_person(struct xha_cluster *cl, uint8_t host)
     eye->wanted_said = true;
     eye->wanted_next.ms = cl->now.ms + CL_WANTED_MS;
     xha_cl_next(cl, eye->wanted_next);
-    xha_cl_say(cl, XHA_SEV_CRITICAL, XHA_CC_FENCE_WANTED, host, NULL, 0,
-               "host %s is lost and cannot be fenced: make sure that it is off, then say `xl-ha confirm-fenced "
-               "%s`; until then its domains wait",
-               xha_cl_host_name(cl, host), xha_cl_host_name(cl, host));
+    xha_cl_say(
+        cl, XHA_SEV_CRITICAL, XHA_CC_FENCE_WANTED, host, NULL, 0,
+        "host %s is lost and cannot be fenced: make sure that it is off, then say `xl-ha confirm-fenced "
+        "%s`; until then its domains wait",
+        xha_cl_host_name(cl, host), xha_cl_host_name(cl, host));
 }
 
 static void order(struct xha_cluster *cl, uint8_t host, uint8_t by)

@@ -235,12 +235,12 @@ struct cl_dom {
     bool proposed; /* by this host as leader */
     bool coming;   /* counted in coming[coming_tier] */
     uint8_t coming_tier;
-    bool restarts; /* as place.h was told */
+    bool restarts;            /* as place.h was told */
     uint32_t together, apart; /* groups, as numbers for place.h; 0: none */
-    bool capped;   /* its tier waits for it no longer */
+    bool capped;              /* its tier waits for it no longer */
     bool cannot_said;
     uint64_t ended_move; /* an end of this one was proposed */
-    uint8_t tries; /* in vain, to place it */
+    uint8_t tries;       /* in vain, to place it */
     enum xha_cluster_cause wait_cause;
     char wait_text[XHA_TEXT_MAX];
 };
@@ -390,10 +390,10 @@ struct xha_cluster {
     struct cl_lead_host eye[XHA_HOSTS_MAX];
     bool kicked;
     uint32_t proposed[CL_FLYING_MAX], n_proposed; /* domains */
-    struct heap wanted; /* FREE and wanted, in the order of placing */
+    struct heap wanted;                           /* FREE and wanted, in the order of placing */
     struct heap timers;
     uint32_t coming[XHA_TIERS];
-    uint8_t last_placed; /* round robin */
+    uint8_t last_placed;     /* round robin */
     xha_hostset was_members; /* of the synced view before; 0: without quorum since */
 
     /* placement */
@@ -474,7 +474,11 @@ static inline uint32_t cl_slot(const struct cl_state *st, const struct cl_dom *d
 
 static inline uint32_t cl_count(xha_hostset set)
 {
-    return (uint32_t)__builtin_popcountll(set);
+    uint32_t n = 0;
+
+    for (; set; set &= set - 1)
+        n++;
+    return n;
 }
 
 static inline uint8_t cl_lowest(xha_hostset set)
@@ -580,7 +584,8 @@ void xha_cl_watch(struct xha_cluster *cl);
 void xha_cl_watch_synced(struct xha_cluster *cl);
 void xha_cl_timers(struct xha_cluster *cl);
 void xha_cl_proposed(struct xha_cluster *cl, struct cl_dom *d, uint8_t host);
-void xha_cl_decided(struct xha_cluster *cl, struct cl_dom *d); /* what was proposed for it is applied or moot */
+void xha_cl_decided(struct xha_cluster *cl,
+                    struct cl_dom *d); /* what was proposed for it is applied or moot */
 void xha_cl_lead_again(struct xha_cluster *cl);
 
 /* ---- cl_fence.c ---- */
@@ -605,8 +610,8 @@ void xha_cl_place_dom(struct xha_cluster *cl, struct cl_dom *d); /* needs and wh
 void xha_cl_place_where(struct xha_cluster *cl, struct cl_dom *d);
 void xha_cl_place_reserve(struct xha_cluster *cl, struct cl_dom *d, uint8_t host);
 void xha_cl_place_drop(struct xha_cluster *cl, struct cl_dom *d);
-uint8_t xha_cl_place_find(const struct xha_cluster *cl, const struct cl_dom *d, xha_hostset avoid, uint8_t prefer,
-                          char *text, size_t len);
+uint8_t xha_cl_place_find(const struct xha_cluster *cl, const struct cl_dom *d, xha_hostset avoid,
+                          uint8_t prefer, char *text, size_t len);
 bool xha_cl_place_may(const struct xha_cluster *cl, const struct cl_dom *d, uint8_t host, char *text,
                       size_t len);
 bool xha_cl_place_survives(const struct xha_cluster *cl, const struct cl_request *r, char *text, size_t len);

@@ -140,8 +140,8 @@ static void no_place(struct xha_cluster *cl, struct cl_dom *d, const char *why)
     d->wait_cause = XHA_CC_NO_PLACE;
     snprintf(d->wait_text, sizeof d->wait_text, "%s", why);
     if (!d->tries)
-        xha_cl_say(cl, XHA_SEV_CRITICAL, XHA_CC_NO_PLACE, XHA_HOST_NONE, &d->uuid, 0, "%s waits: %.120s", d->name,
-                   why);
+        xha_cl_say(cl, XHA_SEV_CRITICAL, XHA_CC_NO_PLACE, XHA_HOST_NONE, &d->uuid, 0, "%s waits: %.120s",
+                   d->name, why);
     if (d->tries < 255)
         d->tries++;
     d->capped = true; /* nobody waits for it */

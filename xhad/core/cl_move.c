@@ -84,8 +84,8 @@ static void cannot(struct xha_cluster *cl, struct cl_dom *d, const char *why)
     if (d->cannot_said)
         return;
     d->cannot_said = true;
-    xha_cl_say(cl, XHA_SEV_WARNING, XHA_CC_CANNOT_MOVE, d->owner, &d->uuid, 0, "%s cannot leave host %s: %.110s",
-               d->name, xha_cl_host_name(cl, d->owner), why);
+    xha_cl_say(cl, XHA_SEV_WARNING, XHA_CC_CANNOT_MOVE, d->owner, &d->uuid, 0,
+               "%s cannot leave host %s: %.110s", d->name, xha_cl_host_name(cl, d->owner), why);
 }
 
 /* The next one to leave, with where to; NULL: none can now. */

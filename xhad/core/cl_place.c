@@ -189,6 +189,7 @@ void xha_cl_place_host(struct xha_cluster *cl, uint8_t host)
     struct xha_place_host is = {
         .memory_kib = h->info.memory_kib,
         .pcpus = h->info.pcpus,
+        .overcommit_percent = cl->st->policy.overcommit_percent,
         .state = XHA_PLACE_DOWN,
         .tags = bits(&cl->tags, h->info.tags, 0),
         .networks = bits(&cl->networks, h->info.networks, 0),
@@ -351,7 +352,7 @@ bool xha_cl_place_survives(const struct xha_cluster *cl, const struct cl_request
     struct xha_place_query query = { .need = &need,
                                      .policy = cl->st->policy.placement,
                                      .domain = XHA_PLACE_NONE,
-                                                                  .prefer = r->host < XHA_HOSTS_MAX ? r->host : XHA_PLACE_NONE,
+                                     .prefer = r->host < XHA_HOSTS_MAX ? r->host : XHA_PLACE_NONE,
                                      .after = XHA_PLACE_NONE };
     struct xha_place_added added;
 

@@ -79,9 +79,10 @@ static int check_host(const struct xha_cluster *cl, const struct cl_request *r, 
     h = &cl->st->host[r->host];
     if (r->what == XHA_RQ_CONFIRM_FENCED && h->state != XHA_HOST_LOST)
         return refuse(text, len, XHA_CORE_E_STATE, "it is not lost: nothing needs to be confirmed");
-    if (r->what == XHA_RQ_FORGET_HOST && ((h->state != XHA_HOST_LEFT && h->state != XHA_HOST_FENCED) ||
-                                          cl_in(cl->st->members, r->host)))
-        return refuse(text, len, XHA_CORE_E_STATE, "only a host that has left or was fenced can be forgotten");
+    if (r->what == XHA_RQ_FORGET_HOST &&
+        ((h->state != XHA_HOST_LEFT && h->state != XHA_HOST_FENCED) || cl_in(cl->st->members, r->host)))
+        return refuse(text, len, XHA_CORE_E_STATE,
+                      "only a host that has left or was fenced can be forgotten");
     return XHA_CORE_OK;
 }
 
@@ -310,6 +311,9 @@ static void do_it(struct xha_cluster *cl, const struct cl_message *m, int rc)
         break;
     case XHA_RQ_SETTINGS:
         cl->st->policy = r->settings;
+        for (uint8_t h = 0; h < XHA_HOSTS_MAX; h++)
+            xha_cl_place_host(cl, h);
+        xha_cl_queue_kick(cl);
         xha_cl_note(cl, XHA_CC_SETTINGS, XHA_HOST_NONE, NULL, "the cluster's settings were changed");
         break;
     default:
@@ -400,8 +404,7 @@ static int check_room(const struct xha_cluster *cl, const struct xha_uuid *uuid,
 
     if (r->what == XHA_RQ_MIGRATE && d && !xha_cl_place_may(cl, d, r->host, text, len))
         return XHA_CORE_E_STATE;
-    if (r->what == XHA_RQ_PROTECT && !d && cl->st->policy.survive &&
-        !xha_cl_place_survives(cl, r, text, len))
+    if (r->what == XHA_RQ_PROTECT && !d && cl->st->policy.survive && !xha_cl_place_survives(cl, r, text, len))
         return XHA_CORE_E_STATE;
     return XHA_CORE_OK;
 }
@@ -529,8 +532,7 @@ static void answer_committed(struct xha_cluster *cl)
     for (uint32_t i = 0; i < CL_PENDING_MAX; i++) {
         struct cl_wait *wait = &cl->wait[i];
 
-        if ((wait->state != CL_W_DONE &&
-             (wait->state != CL_W_APPLIED || wait->index > cl->committed)) ||
+        if ((wait->state != CL_W_DONE && (wait->state != CL_W_APPLIED || wait->index > cl->committed)) ||
             !xha_cl_room(cl, 1, 0))
             continue;
         answer_now(cl, wait->number, wait->rc, wait->text);
@@ -564,7 +566,8 @@ void xha_cl_request_synced(struct xha_cluster *cl)
         } else if (wait->state == CL_W_OWNER && !cl_in(cl->st->members, wait->owner)) {
             wait->state = CL_W_DONE;
             wait->rc = XHA_CORE_E_STATE;
-            snprintf(wait->text, sizeof wait->text, "its host went away before it answered; look at the state");
+            snprintf(wait->text, sizeof wait->text,
+                     "its host went away before it answered; look at the state");
         }
     }
     for (uint32_t i = 0; i < CL_ORDERS_MAX; i++)

@@ -229,8 +229,9 @@ static void perhaps(struct xha_cluster *cl)
     if (2 * cl_count(members) < cl_count(cl->view.members) ||
         (2 * cl_count(members) == cl_count(cl->view.members) &&
          cl_lowest(members) != cl_lowest(cl->view.members))) {
-        go_mute(cl, "most hosts speak another version of xhad's messages: this host takes no part; bring all to "
-                    "the same xhad");
+        go_mute(cl,
+                "most hosts speak another version of xhad's messages: this host takes no part; bring all to "
+                "the same xhad");
         return;
     }
     decide(cl);

@@ -130,9 +130,8 @@ uint32_t xha_cluster_what_if_down(const struct xha_cluster *cl, uint8_t host, st
     uint32_t number = host, n = 0;
 
     *homeless_r = 0;
-    if (host >= XHA_HOSTS_MAX ||
-        xha_place_leave(cl->place, &number, 1, XHA_PLACE_LEAVE_RESTART, cl->st->policy.placement, cl->leaves,
-                        cl->st->n_slots, &n))
+    if (host >= XHA_HOSTS_MAX || xha_place_leave(cl->place, &number, 1, XHA_PLACE_LEAVE_RESTART,
+                                                 cl->st->policy.placement, cl->leaves, cl->st->n_slots, &n))
         return 0;
     for (uint32_t i = 0; i < n; i++) {
         const struct xha_place_move *m = &cl->leaves[i];
@@ -157,10 +156,9 @@ int xha_cluster_what_if_add(const struct xha_cluster *cl, const struct xha_polic
 {
     struct xha_place_need need;
     struct xha_place_added added;
-    struct xha_place_query query = { .need = &need,
-                                     .policy = cl->st->policy.placement,
-                                     .prefer = XHA_PLACE_NONE,
-                                     .after = XHA_PLACE_NONE };
+    struct xha_place_query query = {
+        .need = &need, .policy = cl->st->policy.placement, .prefer = XHA_PLACE_NONE, .after = XHA_PLACE_NONE
+    };
 
     memset(out_r, 0, sizeof *out_r);
     out_r->from = out_r->to = XHA_HOST_NONE;

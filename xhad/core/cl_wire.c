@@ -232,6 +232,7 @@ void xha_cl_wsettings(struct cl_wire *w, struct xha_cluster_policy *p)
 {
     W_ENUM(w, p->placement, XHA_PLACEMENT_N_);
     xha_cl_w32(w, &p->survive);
+    xha_cl_w32(w, &p->overcommit_percent);
     xha_cl_w32(w, &p->parallel_moves);
     for (int i = 0; i < XHA_TIMING_N_; i++)
         wspan(w, &p->timing.at[i]);

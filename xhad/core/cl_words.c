@@ -43,12 +43,12 @@ const char *xha_move_why_name(enum xha_move_why why)
 const char *xha_cluster_cause_name(enum xha_cluster_cause cause)
 {
     static const char *const words[] = {
-        "none",         "host-joined",    "host-left",       "host-lost",   "host-back",   "host-fenced",
-        "host-deposed", "xhad-gone",      "fencing",         "fence-failed", "fence-wanted", "quorum-lost",
-        "quorum-back",  "unsettled",      "hash-differs",    "version",     "placed",      "no-place",
-        "given-up",     "taken",          "move-begun",      "moved",       "move-failed", "move-aborted",
-        "maintenance-on", "maintenance-off", "evacuated",    "cannot-move", "armed",       "disarmed",
-        "admission",    "twice",          "protected",       "unprotected", "settings",
+        "none",           "host-joined",     "host-left",    "host-lost",    "host-back",    "host-fenced",
+        "host-deposed",   "xhad-gone",       "fencing",      "fence-failed", "fence-wanted", "quorum-lost",
+        "quorum-back",    "unsettled",       "hash-differs", "version",      "placed",       "no-place",
+        "given-up",       "taken",           "move-begun",   "moved",        "move-failed",  "move-aborted",
+        "maintenance-on", "maintenance-off", "evacuated",    "cannot-move",  "armed",        "disarmed",
+        "admission",      "twice",           "protected",    "unprotected",  "settings",
     };
 
     return WORD(words, cause);
