@@ -6,6 +6,7 @@
 #define XHA_TESTS_MOVE_STREAM_H
 
 #include <endian.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -278,6 +278,11 @@ int xha_wire_await(struct xha_wire *wire, int64_t until_ms, struct xha_frame *fr
     }
 }
 
+bool xha_wire_failed(const struct xha_wire *wire)
+{
+    return wire->error[0] != '\0';
+}
+
 const char *xha_wire_error(const struct xha_wire *wire)
 {
     return wire->error[0] != '\0' ? wire->error : "nothing is wrong with the wire";

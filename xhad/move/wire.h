@@ -54,6 +54,7 @@ int xha_wire_get(struct xha_wire *wire, struct xha_frame *frame_r);
 int xha_wire_flush(struct xha_wire *wire, int64_t until_ms);
 int xha_wire_await(struct xha_wire *wire, int64_t until_ms, struct xha_frame *frame_r);
 
+bool xha_wire_failed(const struct xha_wire *wire);
 const char *xha_wire_error(const struct xha_wire *wire);
 uint64_t xha_wire_sent(const struct xha_wire *wire); /* bytes, inside TLS */
 uint64_t xha_wire_received(const struct xha_wire *wire);

@@ -142,6 +142,8 @@ static const struct verb {
     [XHA_VERB_MONITOR] = { .run = xha_perform_monitor, .without_xen = true },
     [XHA_VERB_MIGRATE] = { .run = xha_perform_migrate },
     [XHA_VERB_RECEIVE] = { .run = xha_perform_receive },
+    [XHA_VERB_SEND_DISKS] = { .run = xha_perform_send_disks },
+    [XHA_VERB_RECEIVE_DISKS] = { .run = xha_perform_receive_disks },
 };
 
 static void do_job(struct xha_work *w, const char *job_path)

@@ -54,6 +54,8 @@ void xha_perform_checkpoints(struct xha_work *w);
 void xha_perform_monitor(struct xha_work *w);
 void xha_perform_migrate(struct xha_work *w);
 void xha_perform_receive(struct xha_work *w);
+void xha_perform_send_disks(struct xha_work *w);
+void xha_perform_receive_disks(struct xha_work *w);
 
 /* w->uuid and w->who, from the job. */
 void xha_work_name(struct xha_work *w);
