@@ -16,16 +16,16 @@ if [ "$(id -u)" -ne 0 ]; then
     exit 1
 fi
 PATH=$PATH:/usr/sbin:/sbin
-for program in corosync corosync-quorumtool ip unshare nsenter; do
-    command -v $program >/dev/null || {
+for program in corosync corosync-quorumtool ip unshare nsenter "${XHA_BUILD:?}/xl-plugins/xl-ha"; do
+    command -v "$program" >/dev/null || {
         echo "1..1"
-        echo "not ok 1 - $program is not here: run 'tests/need-packages check' as root"
+        echo "not ok 1 - $program is not here: run 'tests/need-packages check' as root, and make"
         exit 1
     }
 done
 
 T=$(mktemp -d "${TMPDIR:-/tmp}/xhad-cluster.XXXXXX") # the story's own world
-xl_ha=${XHA_BUILD:?}/xl-plugins/xl-ha
+xl_ha=$XHA_BUILD/xl-plugins/xl-ha
 hosts=0       # how many
 init=()       # by host: first process of its namespaces; [0] is the bridges'
 outer=()      # the unshare that started it; it goes with that
@@ -36,7 +36,7 @@ patience=30   # seconds that things may take at most
 # Where xl-ha has its settings and key; it need not be there, so what is above it becomes an overlay.
 sysconf=$("$xl_ha" cluster init -N x a=1 b=2 | sed -n 's|^would write \(.*\)/cluster.key .*|\1|p')
 above=$sysconf
-until [ -d "$above" ]; do
+until [ -d "$above/" ]; do
     above=${above%/*}
 done
 
