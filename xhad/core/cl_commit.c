@@ -31,8 +31,15 @@ bool xha_cl_settled(const struct cl_state *st)
 
 void xha_cl_mark_settled(struct xha_cluster *cl)
 {
-    if (xha_cl_settled(cl->st))
-        cl->st->rank.settled = cl->st->rank.epoch;
+    if (!xha_cl_settled(cl->st))
+        return;
+    cl->st->rank.settled = cl->st->rank.epoch;
+    for (xha_hostset rest = cl->st->members; rest; rest &= rest - 1) {
+        uint8_t h = cl_lowest(rest);
+
+        cl->st->host[h].lived = cl->st->host[h].info.incarnation;
+        xha_cl_hash_host(cl->st, h);
+    }
 }
 
 /* ---- acknowledged ---- */

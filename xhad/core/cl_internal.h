@@ -248,6 +248,7 @@ struct cl_dom {
 struct cl_host {
     enum xha_host_state state;
     struct xha_host_info info;
+    struct xha_incarnation lived; /* its last one that took part in a settled view */
     enum xha_fenced_by fenced_by;
     bool maintenance;
     uint32_t max_domains;

@@ -56,9 +56,12 @@ void xha_cl_hash_host(struct cl_state *st, uint8_t host)
     struct cl_host *h = &st->host[host];
 
     st->hash ^= h->hash;
+    h->hash = 0;
+    if (h->state == XHA_HOST_UNKNOWN)
+        return;
     xha_cl_w8(&w, &host);
     xha_cl_whost(&w, h);
-    h->hash = h->state == XHA_HOST_UNKNOWN ? 0 : xha_cl_hash(buf, w.pos, 2);
+    h->hash = xha_cl_hash(buf, w.pos, 2);
     st->hash ^= h->hash;
 }
 

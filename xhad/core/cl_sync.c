@@ -56,13 +56,14 @@ void xha_cl_own_info(const struct xha_cluster *cl, struct xha_host_info *info_r)
         xha_cl_same_boot(&info_r->incarnation, &h->info.incarnation) ? h->info.incarnation.generation : 0;
 }
 
-/* Lives on by this very state: nothing that it runs is unknown to it. */
+/* Lives on by this very state: nothing that it runs is unknown to it. One that took part in no settled view since
+ * it booted was given nothing to run. */
 static bool lives(const struct xha_cluster *cl)
 {
     const struct cl_host *h = &cl->st->host[cl->self];
 
     return cl->st->rank.epoch && (h->state == XHA_HOST_IN || h->state == XHA_HOST_LOST) &&
-           xha_cl_same_boot(&h->info.incarnation, &cl->info.incarnation);
+           xha_cl_same_boot(&h->lived, &cl->info.incarnation);
 }
 
 static void say_hello(struct xha_cluster *cl)
@@ -86,7 +87,7 @@ static void say_hello(struct xha_cluster *cl)
             if (cl->st->host[h].state == XHA_HOST_UNKNOWN)
                 continue;
             v->known |= BIT(h);
-            v->incarnation[h] = cl->st->host[h].info.incarnation;
+            v->incarnation[h] = cl->st->host[h].lived;
         }
     }
     cl->hello_said = true;

@@ -245,6 +245,7 @@ void xha_cl_whost(struct cl_wire *w, struct cl_host *h)
 {
     W_ENUM(w, h->state, XHA_HOST_STATE_N_);
     winfo(w, &h->info);
+    wincarnation(w, &h->lived);
     W_ENUM(w, h->fenced_by, XHA_FENCED_BY_N_);
     xha_cl_wbool(w, &h->maintenance);
     xha_cl_w32(w, &h->max_domains);

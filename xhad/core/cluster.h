@@ -11,9 +11,9 @@
  * acknowledged it. Only then do hosts start, move or clear anything because of it (node.h).
  *
  *   sync      After each change of the view every member says HELLO with its epoch, index and hash. When all of a
- *             quorate view have, the highest (epoch, index) wins, its holder sends the STATE to whoever
- *             differs, and a new epoch begins. Messages of another epoch are dropped; who sent them says
- *             them again from what the state lacks.
+ *             quorate view have, the newest state wins (cl_sync.c), its holder sends the STATE to whoever
+ *             differs, all say READY when it is durable, and a new epoch begins. Messages of another epoch
+ *             are dropped; who sent them says them again from what the state lacks.
  *   settled   A view that holds more than half of the hosts known to the state, or whose absent hosts are all
  *             fenced, has the newest state there is. Another view (two hosts, a tie broken by a
  *             device, a cold start of a few) commits nothing until the absent are fenced.
@@ -212,7 +212,7 @@ struct xha_cluster_event {
             const uint8_t *bytes; /* lent */
             size_t len;
         } message; /* MESSAGE; RECALL: what STORE gave, from is ignored */
-        uint64_t stored;
+        uint64_t stored; /* `index` of the last STORE that is durable */
         struct {
             uint8_t host;
             uint32_t attempt;
@@ -259,7 +259,7 @@ struct xha_cluster_event {
 
 enum xha_cluster_action_type {
     XHA_CACT_SEND,    /* u.bytes: multicast it */
-    XHA_CACT_STORE,   /* u.bytes: append to the log as `index`; answer STORED when durable */
+    XHA_CACT_STORE,   /* u.bytes: append to the log; answer STORED with `index`, its place there, when durable */
     XHA_CACT_RESTORE, /* forget the log: what follows (STORE) is the whole state anew, until STORE_END */
     XHA_CACT_STORE_END,
     XHA_CACT_FENCE,   /* run the fence devices for host; answer FENCE_DONE with attempt */
@@ -347,7 +347,7 @@ struct xha_cluster_action {
 
 struct xha_cluster_plan {
     uint32_t n;
-    bool more; /* carry this out, then step again with a TICK of the same time */
+    bool more; /* carry this out, then step again with a TICK of the same time, before any other event */
     struct xha_time next;
     struct xha_cluster_action action[XHA_CLUSTER_PLAN_MAX];
 };
