@@ -108,6 +108,7 @@ static void test_random(void **state)
             wish.timing.watchdog.ms = 1000 * (int64_t)sim_rng_range(&rng, 2, 60);
         n = faults(&wish, &t, fault);
         assert_int_equal(n == 0, sound(&t));
+        assert_int_equal(n == 0, xha_timing_sound(&t));
         refused += n > 0;
         for (uint32_t i = 0; i < n; i++) {
             assert_true(fault[i].id < XHA_TIMING_N_ && wish.timing.at[fault[i].id].ms > 0);
@@ -213,6 +214,33 @@ static void test_real(void **state)
     }
 }
 
+/* What a peer sends: every time must be there, and what follows from others must follow. */
+static void test_sound(void **state)
+{
+    struct xha_timing_wish wish = usual();
+    struct xha_timing t, bad;
+
+    (void)state;
+    xha_timing_make(&wish, &t);
+    assert_true(xha_timing_sound(&t));
+    for (int i = 0; i < XHA_TIMING_N_; i++) {
+        static const int64_t never[] = { 0, -1, INT64_MAX, INT64_MIN };
+
+        for (int j = 0; j < 4; j++) {
+            bad = t;
+            bad.at[i].ms = never[j];
+            assert_false(xha_timing_sound(&bad));
+        }
+    }
+    bad = t;
+    bad.self_fence.ms -= 1000;
+    bad.takeover.ms -= 1000;
+    assert_false(xha_timing_sound(&bad));
+    bad = t;
+    bad.watchdog.ms += 1000;
+    assert_false(xha_timing_sound(&bad));
+}
+
 static void test_walk(void **state)
 {
     struct xha_timing_wish wish = usual();
@@ -260,6 +288,7 @@ int main(void)
         cmocka_unit_test(test_usual),      cmocka_unit_test(test_derived),  cmocka_unit_test(test_random),
         cmocka_unit_test(test_texts),      cmocka_unit_test(test_walk),     cmocka_unit_test(test_cases),
         cmocka_unit_test(test_not_wished), cmocka_unit_test(test_takeover), cmocka_unit_test(test_real),
+        cmocka_unit_test(test_sound),
     };
 
     return cmocka_run_group_tests_name("core-timing", tests, NULL, NULL);

@@ -17,6 +17,7 @@
 #define FENCE_MS         20000 /* a usual BMC */
 #define ORDER_MS         500   /* two messages, each stored by all */
 #define START_MS         10000
+#define LONGEST_MS       (7 * INT64_C(86400000)) /* of any, from a peer: sums stay far from their limits */
 
 /* ---- the table ---- */
 
@@ -269,6 +270,20 @@ uint32_t xha_timing_check(const struct xha_timing_wish *wish, const struct xha_t
     check_corosync(&c);
     check_order(&c);
     return c.n;
+}
+
+bool xha_timing_sound(const struct xha_timing *timing)
+{
+    struct xha_timing_wish wish = { .timing = *timing };
+    struct xha_timing_fault fault[XHA_TIMING_FAULTS_MAX];
+    struct xha_timing again;
+
+    for (int i = 0; i < XHA_TIMING_N_; i++)
+        if (timing->at[i].ms <= 0 || timing->at[i].ms > LONGEST_MS)
+            return false;
+    xha_timing_make(&wish, &again);
+    return !xha_timing_check(&wish, &again, fault) && again.skew.ms == timing->skew.ms &&
+           again.self_fence.ms == timing->self_fence.ms;
 }
 
 enum xha_timing_real xha_timing_real(const struct xha_timing *timing, struct xha_span token,

@@ -105,6 +105,9 @@ struct xha_timing_fault {
 uint32_t xha_timing_check(const struct xha_timing_wish *wish, const struct xha_timing *timing,
                           struct xha_timing_fault fault_r[XHA_TIMING_FAULTS_MAX]);
 
+/* Whether all times are there and rule 3 holds for them: for a table that a peer has sent. */
+bool xha_timing_sound(const struct xha_timing *timing);
+
 /* How corosync really is set, against the table. */
 enum xha_timing_real {
     XHA_TIMING_KEPT,
