@@ -310,6 +310,40 @@ static void test_yield_leave(void **state)
     driver_end(&d);
 }
 
+/* The host is restarted over a yield: what it was asked to stop is gone with it. */
+static void test_yield_stop_over_a_restart(void **state)
+{
+    for (int reboot = 0; reboot < 2; reboot++) {
+        struct driver d;
+        struct xha_record r;
+        struct xha_uuid uuid = uuid_of(1);
+        struct xha_event ev = { .type = XHA_EV_RECALL, .uuid = uuid_of(1) };
+
+        (void)state;
+        driver_begin(&d, 4);
+        make_run(&d, 1, 5);
+        yield(&d, 1, XHA_YIELD_STOP);
+        done(&d, 1, d.last_id, XHA_OK, XHA_DOMID_NONE);
+        assert_int_equal(xha_core_record(d.core, &uuid, &r), 0);
+        xha_core_free(d.core);
+        assert_int_equal(xha_core_new(&d.set, 1000, &d.core), 0);
+        if (reboot)
+            r.domid = XHA_DOMID_OLD;
+        ev.u.protect.policy = &d.policy;
+        ev.u.protect.record = &r;
+        assert_int_equal(driver_step(&d, ev), 0);
+        if (reboot) {
+            nothing_there(&d);
+            assert_false(known(&d, 1));
+        } else { /* it does not obey */
+            d.now_ms += d.policy.stop_timeout.ms;
+            tick(&d);
+            assert_non_null(planned(&d, XHA_ACT_DESTROY, 0));
+        }
+        driver_end(&d);
+    }
+}
+
 /* xhad dies while it yields: it goes on with that, and adopts nothing. */
 static void test_yield_is_remembered(void **state)
 {
@@ -429,6 +463,7 @@ int main(void)
         cmocka_unit_test(test_yield_stop),
         cmocka_unit_test(test_yield_stop_of_others),
         cmocka_unit_test(test_yield_leave),
+        cmocka_unit_test(test_yield_stop_over_a_restart),
         cmocka_unit_test(test_yield_is_remembered),
         cmocka_unit_test(test_no_memory_is_given_up),
         cmocka_unit_test(test_other_refusals_up_to_the_limit),

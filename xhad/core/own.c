@@ -107,7 +107,9 @@ void xha_yield_go(struct xha_core *core, struct dom *d)
     d->clear_tries = 0;
     if (d->yield == XHA_YIELD_STOP && runs)
         ask_to_stop(core, d);
-    else if (d->yield != XHA_YIELD_STOP || d->state != XHA_ST_STOPPING)
+    else if (d->yield == XHA_YIELD_STOP && d->state == XHA_ST_STOPPING && d->domid != XHA_DOMID_NONE)
+        xha_timer(core, d, TIMER_STATE, after(core->now, d->policy.stop_timeout)); /* it was asked already */
+    else
         xha_doubt(core, d, XHA_ACT_DESTROY, XHA_CAUSE_YIELDED);
 }
 
