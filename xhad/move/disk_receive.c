@@ -244,6 +244,7 @@ static int take_disk(struct taking *t, const struct xha_frame *frame, struct tak
     const uint64_t size = xha_get64(frame->bytes + 8);
     const uint8_t kind = frame->bytes[16];
     struct stat st;
+    uint32_t there;
 
     if (stat(t->path, &st) < 0) {
         if (errno != ENOENT)
@@ -258,7 +259,7 @@ static int take_disk(struct taking *t, const struct xha_frame *frame, struct tak
         t->size = size;
         return write_device(t, size);
     }
-    t->fd = xha_disk_open(t->path, false, &t->kind, &t->size, &(uint32_t){ 0 }, t->err, t->err_len);
+    t->fd = xha_disk_open(t->path, false, &t->kind, &t->size, &there, t->err, t->err_len);
     return t->fd < 0 ? -1 : compare(t, size);
 }
 

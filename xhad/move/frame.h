@@ -19,7 +19,7 @@
 #include <stddef.h>
 #include "xhad/core/core.h"
 
-#define XHA_WIRE_VERSION      1
+#define XHA_WIRE_VERSION      1u
 #define XHA_FRAME_HEADER      8
 #define XHA_FRAME_PAYLOAD_MAX (1 << 20)
 #define XHA_HELLO_BYTES       136
