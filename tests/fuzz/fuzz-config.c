@@ -54,6 +54,21 @@ static void check_outcome(int rc, struct xha_problems *problems)
     xha_problems_clear(problems);
 }
 
+/* What agents are told is one line each. */
+static void check_fence(const struct xha_fence_conf *fence)
+{
+    struct xha_fence_conf copy;
+
+    if (xha_fence_conf_copy(fence, &copy) != XHA_CONF_OK || !xha_fence_conf_equal(fence, &copy))
+        abort();
+    for (size_t i = 0; i < copy.n; i++) {
+        check_printable(copy.device[i].plug);
+        for (size_t j = 0; j < copy.device[i].options; j++)
+            check_printable(copy.device[i].option[j].value);
+    }
+    xha_fence_conf_clear(&copy);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct xha_problems problems = { .n = 0 };
@@ -71,6 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (rc == XHA_CONF_OK) {
         check_values(&xha_conf_params, &conf);
         xha_conf_print(&conf, true, nowhere);
+        check_fence(&conf.fence);
         xha_conf_clear(&conf);
     }
 

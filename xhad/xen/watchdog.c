@@ -50,8 +50,8 @@ static void who(void *user, char *buf, size_t len)
     bool daemon = process_runs("xenwatchdogd"), module = access("/sys/module/xen_wdt", F_OK) == 0;
 
     (void)user;
-    snprintf(buf, len, "%s%s%s", daemon ? "xenwatchdogd" : "", daemon && module ? " and " : "",
-             module ? "the kernel module xen_wdt" : "");
+    snprintf(buf, len, "%s%s%s", daemon ? "xenwatchdogd (kill -USR1 ends it with its timer)" : "",
+             daemon && module ? " and " : "", module ? "the kernel module xen_wdt" : "");
 }
 
 /* What was not permitted, for people; "" when all was. */
