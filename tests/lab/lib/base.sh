@@ -68,10 +68,17 @@ proc_end() { # FILE [SIGNAL]
 
 # Start a program detached from this terminal, its output in LOG, its pid noted in PIDFILE.
 proc_start() { # PIDFILE LOG COMMAND...
-    local pidfile=$1 log=$2 pid
+    local pidfile=$1 log=$2 pid fd
     shift 2
-    # No job control here, so setsid does not fork and the pid is the program's. 9 is the lock of `lab up`.
-    setsid "$@" </dev/null >>"$log" 2>&1 9>&- &
+    # No job control here, so setsid does not fork and the pid is the program's. It inherits no file that somebody
+    # else waits for to be closed: the lock of `lab up`, or one that the caller runs under.
+    (
+        for fd in /proc/"$BASHPID"/fd/*; do
+            fd=${fd##*/}
+            [ "$fd" -le 2 ] || eval "exec $fd>&-"
+        done
+        exec setsid "$@" </dev/null >>"$log" 2>&1
+    ) &
     pid=$!
     disown "$pid"
     proc_note "$pidfile" "$pid"

@@ -9,15 +9,17 @@ image_tools() { # sets LAB_TOOLS
     local key w static=gcc flags=(-std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Wshadow -Wstrict-prototypes)
     local src=$LAB_DIR/src
     ! command -v musl-gcc >/dev/null || static=musl-gcc
-    key=$(cat "$LAB_LIB/boot.sh" "$src"/* | hash_of)
+    key=$(cat "$LAB_LIB/boot.sh" "$src"/* "$LAB_DIR"/../../xhad/base/{watch,text}.[ch] | hash_of)
     LAB_TOOLS=$LAB_CACHE/tools/$key
     [ ! -e "$LAB_TOOLS/done" ] || return 0
     progress "compiling the lab's tools"
     w=$LAB_TOOLS.$$
     mkdir -p "$w"
-    gcc "${flags[@]}" -o "$w/labtool" "$src"/{labtool,frame,mux,exec,wire,qmp}.c
+    gcc "${flags[@]}" -o "$w/labtool" "$src"/{labtool,frame,mux,exec,wire,qmp,power}.c
     "$static" -static -s "${flags[@]}" -o "$w/agent" "$src"/{agent,frame}.c
     "$static" -static -s "${flags[@]}" -o "$w/guest" "$src/guest.c"
+    "$static" -static -s "${flags[@]}" -o "$w/fence_xhalab" "$src/fence_xhalab.c"
+    gcc "${flags[@]}" -I"$LAB_DIR/../.." -o "$w/holdwatch" "$src/holdwatch.c" "$LAB_DIR"/../../xhad/base/{watch,text}.c
     touch "$w/done"
     mv -T "$w" "$LAB_TOOLS" 2>/dev/null || rm -rf "$w"
 }
@@ -47,7 +49,8 @@ image_boot() { # sets LAB_BOOT
     cp -r "$LAB_BASE/early/." "$r/"
     cp "$(command -v busybox)" "$r/bin/busybox"
     install -m 755 "$LAB_LIB/dom0/early-init" "$r/init"
-    install -m 755 "$LAB_LIB/dom0/init" "$LAB_LIB/dom0/guest-config" "$LAB_LIB/dom0/vif-lab" "$LAB_TOOLS/agent" "$r/lab/"
+    install -m 755 "$LAB_LIB/dom0/init" "$LAB_LIB/dom0/guest-config" "$LAB_LIB/dom0/vif-lab" "$LAB_TOOLS/agent" \
+        "$LAB_TOOLS/fence_xhalab" "$r/lab/"
     cp "$w/guest.img" "$r/lab/guest/base.img"
     pack_cpio "$r" | gzip -1n >"$w/dom0.img"
     rm -rf "$w/guest" "$w/dom0"

@@ -27,7 +27,7 @@ host_nics() { # N: QEMU's arguments for the host's network cards
 # switching, vector registers leak between dom0 and guests under emulation; a PV dom0 needs the DMA API for
 # virtio; -no-reboot turns a reboot of the machine (panic, self-fence) into QEMU's end.
 host_start() { # HOST
-    local host=$1 n d memory nics
+    local host=$1 n d memory nics luns
     n=$(host_number "$host")
     d=$LAB_STATE/$host
     mkdir -p "$d"
@@ -35,6 +35,7 @@ host_start() { # HOST
     [ -e "$d/disk.img" ] || cp --sparse=always "$LAB_BASE/disk.img" "$d/disk.img"
     memory=$(cat "$LAB_STATE/memory")
     mapfile -t nics < <(host_nics "$n" | tr ' ' '\n')
+    mapfile -t luns < <(host_luns | tr ' ' '\n')
     printf '\n==== power on, %(%F %T)T ====\n' -1 >>"$d/console.log"
     proc_start "$d/qemu.pid" "$d/qemu.log" qemu-system-x86_64 -name "xhad-lab-$host" \
         -accel tcg,thread=multi -cpu max,-smap,-rdtscp -smp 1 -m "$memory" -nodefaults -display none -no-reboot \
@@ -47,10 +48,25 @@ host_start() { # HOST
         -device virtio-blk-pci,drive=d0,disable-legacy=on,iommu_platform=on \
         -drive "file=$d/disk.img,format=raw,if=none,id=d1,cache=unsafe,discard=unmap" \
         -device virtio-blk-pci,drive=d1,disable-legacy=on,iommu_platform=on \
+        "${luns[@]}" \
         -device virtio-serial-pci,disable-legacy=on,iommu_platform=on \
         -chardev "socket,id=lab,path=$d/port.sock,server=on,wait=off" -device virtserialport,chardev=lab,name=lab \
+        -chardev "socket,id=power,path=$d/power.sock,server=on,wait=off" \
+        -device virtserialport,chardev=power,name=power \
         "${nics[@]}"
     proc_start "$d/mux.pid" "$d/mux.log" "$LAB_TOOLS/labtool" mux "$d/port.sock" "$d/sh.sock"
+    XHA_LAB_STATE=$LAB_STATE XHA_LAB_CACHE=$LAB_CACHE proc_start "$d/power.pid" "$d/power.log" \
+        "$LAB_TOOLS/labtool" power "$d/power.sock" "$host" "$LAB_DIR/lab" "$LAB_STATE"
+}
+
+# A LUN is a disk that all hosts have, as /dev/vdc and /dev/vdd.
+host_luns() {
+    local lun
+    for lun in 1 2; do
+        [ -e "$LAB_STATE/lun$lun.img" ] || truncate -s 64M "$LAB_STATE/lun$lun.img"
+        echo "-drive file=$LAB_STATE/lun$lun.img,format=raw,if=none,id=lun$lun,cache=writeback,file.locking=off"
+        echo "-device virtio-blk-pci,drive=lun$lun,share-rw=on,disable-legacy=on,iommu_platform=on"
+    done
 }
 
 # Wait until the host's agent has said hello.
@@ -70,6 +86,37 @@ host_wait() { # HOST SECONDS
 host_off() { # HOST: the power cut
     proc_end "$LAB_STATE/$1/qemu.pid" KILL
     proc_end "$LAB_STATE/$1/mux.pid"
+    proc_end "$LAB_STATE/$1/power.pid"
+}
+
+# What the lab's fence agent asks for: on and status answer at once, off when it is off.
+host_power() { # HOST on|off|status
+    host_dir "$1" >/dev/null
+    case $2 in
+    off) host_off "$1" ;;
+    on)
+        host_alive "$1" || {
+            LAB_IN_STORY=yes setsid "$LAB_DIR/lab" start "$1" </dev/null >>"$LAB_STATE/$1/power-on.log" 2>&1 9>&- &
+            for ((i = 0; i < 100; i++)); do
+                ! host_alive "$1" || return 0
+                sleep 0.05
+            done
+            return 1
+        }
+        ;;
+    status) if host_alive "$1"; then echo on; else echo off; fi ;;
+    esac
+}
+
+# How the power switch of HOST answers from now on.
+host_fence() { # HOST ok|fail|hang|slow [SECONDS]
+    local d
+    d=$(host_dir "$1")
+    case $2 in
+    ok | fail | hang) echo "$2" >"$d/power-mode" ;;
+    slow) echo "slow ${3:-5}" >"$d/power-mode" ;;
+    *) die "usage: lab fence HOST ok|fail|hang|slow [SECONDS]" ;;
+    esac
 }
 
 host_sh() { # [-i] [-t SECONDS] HOST COMMAND...
@@ -161,7 +208,7 @@ lab_down() {
     local p
     [ -d "$LAB_STATE" ] || return 0
     for p in "$LAB_STATE"/h?/qemu.pid; do [ ! -e "$p" ] || proc_end "$p" KILL; done
-    for p in "$LAB_STATE"/h?/mux.pid "$LAB_STATE/wire.pid"; do [ ! -e "$p" ] || proc_end "$p"; done
+    for p in "$LAB_STATE"/h?/{mux,power}.pid "$LAB_STATE/wire.pid"; do [ ! -e "$p" ] || proc_end "$p"; done
     rm -rf "$LAB_STATE"
 }
 

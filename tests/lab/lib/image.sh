@@ -12,6 +12,7 @@ LAB_PACKAGES=(
     "xen-utils-$LAB_XEN_VERSION" xenstore-utils zstd
     jq libuv1 libjansson4 libconfig9 libzstd1 libxxhash0 libgnutls30 liblz4-1
     openssh-server openssh-client
+    corosync libcpg4 libvotequorum8 libcmap4 libexpat1
 )
 LAB_DOM0_MODULES=(
     virtio_pci virtio_blk virtio_net virtio_console squashfs overlay ext4 loop nbd tun tls bridge

@@ -19,7 +19,7 @@ host_dirt() { # HOST
     ! "$LAB_TOOLS/labtool" qmp "$LAB_STATE/$1/qmp.sock" query-status | grep -q '"paused"' ||
         { echo "it is paused" && return; }
     said=$(host_sh -t 30 "$1" 'xl list | tail -n +3
-        pgrep -a "^xhad" ; pgrep -a -x xl
+        pgrep -a "^xhad" ; pgrep -a -x xl; pgrep -a -x corosync; ls /run/xhad/watchdog 2>/dev/null
         ls -A /var/lib/xhad /etc/xhad/domains 2>/dev/null | grep -v -e : -e "^$"' 2>&1) || true
     echo "${said//$'\n'/; }"
 }
@@ -61,6 +61,7 @@ story_run() { # FILE XEN TREE
         lab_up --hosts "${hosts:-1}" --xen-cmdline "$xen" ${tree:+--install "$tree"}
     fi
     for ((i = 1; i <= $(lab_hosts); i++)); do host_fresh "h$i" "$tree"; done
+    rm -f "$LAB_STATE"/h?/power-mode
     "$LAB_TOOLS/labtool" ask "$LAB_STATE/wire.sock" show | grep ' cut ' | while read -r net way _; do
         wire_ask join "${way:1:1}" "${way:5:1}" "$net"
     done

@@ -102,7 +102,7 @@ guest_cpu_ms() { # HOST NAME: the time its vCPUs have used
 }
 guest_address() { # NAME
     local n=${1##*[!0-9]}
-    [[ $1 = p* ]] && n=$((n + 100))
+    case $1 in p*) n=$((n + 100)) ;; d*) n=$((n + 200)) ;; esac
     echo "10.2.0.$((n + 10))"
 }
 # The guest's own line "NAME BOOT COUNTER", asked over the guests' network from HOST.

@@ -1,6 +1,7 @@
 /*
  * labtool: the lab's small programs outside the hosts, in one file that `lab` builds once.
  *
+ *   power     one per host: its hands on the power switches of the others
  *   mux       one per host: shares the host's control channel among commands
  *   exec      run a command in a host (`lab sh`)
  *   wire      the networks between the hosts, with cuts
@@ -71,14 +72,14 @@ int main(int argc, char **argv)
         const char *name;
         int (*main)(int argc, char **argv);
     } tools[] = {
-        { "mux", mux_main }, { "exec", exec_main }, { "wire", wire_main },
-        { "ask", ask_main }, { "qmp", qmp_main },   { "console", console_main },
+        { "mux", mux_main }, { "exec", exec_main },       { "wire", wire_main },   { "ask", ask_main },
+        { "qmp", qmp_main }, { "console", console_main }, { "power", power_main },
     };
 
     signal(SIGPIPE, SIG_IGN);
     for (size_t i = 0; argc > 1 && i < sizeof(tools) / sizeof(*tools); i++)
         if (!strcmp(argv[1], tools[i].name))
             return tools[i].main(argc - 1, argv + 1);
-    fputs("usage: labtool mux|exec|wire|ask|qmp|console ARGUMENT...\n", stderr);
+    fputs("usage: labtool mux|power|exec|wire|ask|qmp|console ARGUMENT...\n", stderr);
     return 2;
 }

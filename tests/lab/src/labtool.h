@@ -3,6 +3,7 @@
 #define LABTOOL_H
 
 int mux_main(int argc, char **argv);
+int power_main(int argc, char **argv);
 int exec_main(int argc, char **argv);
 int wire_main(int argc, char **argv);
 int ask_main(int argc, char **argv);
