@@ -216,6 +216,20 @@ static inline bool net_deliver(struct net *net, uint8_t h)
     return true;
 }
 
+/* Settings with a takeover of so long; their watchdog is 6 s. */
+static inline struct xha_cluster_policy net_policy(int64_t takeover_ms)
+{
+    struct xha_cluster_policy policy = { .parallel_moves = 2 };
+    struct xha_timing_wish wish;
+
+    xha_timing_defaults(&wish);
+    wish.timing.watchdog.ms = 6000;
+    wish.timing.poke.ms = 1000;
+    wish.timing.takeover.ms = takeover_ms;
+    xha_timing_make(&wish, &policy.timing);
+    return policy;
+}
+
 /* Until nothing is under way. */
 static inline void net_run(struct net *net)
 {

@@ -143,12 +143,10 @@ static void rebooted(void **state)
 static void watchdog(void **state)
 {
     struct net *net = net_whole(3);
-    struct xha_cluster_policy policy = { .parallel_moves = 2 };
+    struct xha_cluster_policy policy = net_policy(30000);
     struct xha_cluster_event ev;
 
     (void)state;
-    policy.timing.takeover.ms = 30000;
-    policy.timing.poke.ms = 1000;
     ev = net_request(net, 0, XHA_RQ_SETTINGS, 0);
     ev.u.request.settings = &policy;
     assert_int_equal(net_ask(net, 0, ev), 0);

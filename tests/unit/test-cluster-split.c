@@ -87,12 +87,10 @@ static void heals(void **state)
 static void watchdog_needs_exclusive(void **state)
 {
     struct net *net = two_nodes();
-    struct xha_cluster_policy policy = { .parallel_moves = 2 };
+    struct xha_cluster_policy policy = net_policy(10000);
     struct xha_cluster_event ev;
 
     (void)state;
-    policy.timing.takeover.ms = 10000;
-    policy.timing.poke.ms = 1000;
     ev = net_request(net, 0, XHA_RQ_SETTINGS, 0);
     ev.u.request.settings = &policy;
     assert_int_equal(net_ask(net, 0, ev), 0);
@@ -114,16 +112,28 @@ static void watchdog_needs_exclusive(void **state)
     net_free(net);
 }
 
+/* Times that would let a domain run twice are no settings, whoever sends them. */
+static void unsound_times(void **state)
+{
+    struct net *net = net_whole(3);
+    struct xha_cluster_policy policy = net_policy(10000);
+    struct xha_cluster_event ev = net_request(net, 0, XHA_RQ_SETTINGS, 0);
+
+    (void)state;
+    policy.timing.takeover.ms = 5000;
+    ev.u.request.settings = &policy;
+    assert_int_not_equal(net_ask(net, 0, ev), 0);
+    net_free(net);
+}
+
 /* A leader that was cut off itself counts nobody's time from then. */
 static void absence_is_counted_with_quorum(void **state)
 {
     struct net *net = net_whole(3);
-    struct xha_cluster_policy policy = { .parallel_moves = 2 };
+    struct xha_cluster_policy policy = net_policy(20000);
     struct xha_cluster_event ev;
 
     (void)state;
-    policy.timing.takeover.ms = 20000;
-    policy.timing.poke.ms = 1000;
     ev = net_request(net, 0, XHA_RQ_SETTINGS, 0);
     ev.u.request.settings = &policy;
     assert_int_equal(net_ask(net, 0, ev), 0);
@@ -414,6 +424,7 @@ int main(void)
         cmocka_unit_test(heals),
         cmocka_unit_test(watchdog_needs_exclusive),
         cmocka_unit_test(absence_is_counted_with_quorum),
+        cmocka_unit_test(unsound_times),
         cmocka_unit_test(delivered_alone),
         cmocka_unit_test(epoch_alone),
         cmocka_unit_test(cold_start),

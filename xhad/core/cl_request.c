@@ -124,8 +124,13 @@ int xha_cl_request_check(const struct xha_cluster *cl, uint8_t origin, const str
     case XHA_RQ_LEAVE:
         return check_leave(cl, origin, text, len);
     case XHA_RQ_ARM:
-    case XHA_RQ_SETTINGS:
         return XHA_CORE_OK;
+    case XHA_RQ_SETTINGS: /* rule 3 must hold whoever sends them */
+        if (xha_timing_sound(&r->settings.timing))
+            return XHA_CORE_OK;
+        if (text)
+            snprintf(text, len, "these times would let a domain run twice: see xl-ha timing");
+        return XHA_CORE_E_INVAL;
     case XHA_RQ_N_:
         return XHA_CORE_E_INVAL;
     default:
