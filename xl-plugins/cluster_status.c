@@ -1,5 +1,5 @@
 /*
- * cluster_status.c - xl-ha cluster status: what corosync on this host says of the cluster. xhad is not asked.
+ * cluster_status.c - xl-ha cluster status: what corosync on this host says of the cluster, and what xhad makes of it.
  *
  * corosync's calls wait for it without end, so a hung one is noticed by an alarm.
  */
@@ -161,6 +161,10 @@ static void print_status(const json_t *status)
     if (json_is_object(qdevice))
         printf("qdevice   : %s, %s\n", xlha_bool(qdevice, "alive") ? "answers" : "does NOT answer",
                xlha_bool(qdevice, "gives_its_vote") ? "gives its vote" : "gives no vote");
+    if (json_is_object(json_object_get(status, "xhad"))) {
+        printf("xhad      : ");
+        xlha_print_line(xlha_string(json_object_get(status, "xhad"), "text"), stdout);
+    }
     printf("\n");
     print_hosts(json_object_get(status, "hosts"));
     json_array_foreach(json_object_get(status, "notes"), i, note)
@@ -173,7 +177,7 @@ static void print_status(const json_t *status)
 int xlha_cluster_status(struct xlha *x, const struct xlha_corosync *c)
 {
     struct asked a = { 0 };
-    json_t *status;
+    json_t *status, *xhad;
     int rc;
 
     if (x->timeout_ms) {
@@ -189,6 +193,10 @@ int xlha_cluster_status(struct xlha *x, const struct xlha_corosync *c)
         votequorum_finalize(a.votequorum);
     if (rc)
         return rc;
+    /* Without xhad the rest is still worth to be shown; why it does not answer has been said. */
+    if (xlha_call(x, "cluster", NULL, &xhad))
+        xhad = json_null();
+    json_object_set_new(status, "xhad", xhad);
     if (x->json)
         xlha_print_json(status);
     else
