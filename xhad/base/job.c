@@ -359,3 +359,21 @@ bool xha_job_progress_parse(const char *line, size_t len, char *step, size_t ste
     json_decref(json);
     return !rd.bad;
 }
+
+bool xha_job_progress_parse_pace(const char *line, size_t len, struct xha_job_pace *pace_r)
+{
+    json_t *json = json_loadb(line, len, 0, NULL);
+    json_t *p = json_object_get(json, "progress"), *eta = json_object_get(p, "eta_ms");
+    bool ok = json_is_integer(json_object_get(p, "wire_bytes"));
+    char no_text[1];
+    struct reader rd = { .path = "progress", .err = no_text, .err_len = 0 };
+
+    *pace_r = (struct xha_job_pace){
+        .wire_bytes = (uint64_t)get_int(&rd, p, "wire_bytes", 0, INT64_MAX),
+        .bytes_per_s = (uint64_t)get_int(&rd, p, "bytes_per_s", 0, INT64_MAX),
+        .eta_ms = json_is_integer(eta) ? get_int(&rd, p, "eta_ms", -1, INT64_MAX) : -1,
+        .round = (uint32_t)get_int(&rd, p, "round", 0, UINT32_MAX),
+    };
+    json_decref(json);
+    return ok && !rd.bad;
+}

@@ -166,5 +166,7 @@ void xha_job_progress_pace(int fd, const char *step, uint64_t done, uint64_t tot
 /* Reads one such line (without its newline). false: it is none. */
 bool xha_job_progress_parse(const char *line, size_t len, char *step, size_t step_len, uint64_t *done_r,
                             uint64_t *total_r);
+/* Only what is worth knowing of a move. false: there is nothing of it in the line. */
+bool xha_job_progress_parse_pace(const char *line, size_t len, struct xha_job_pace *pace_r);
 
 #endif

@@ -52,6 +52,12 @@ struct xha_jobs {
     uint64_t next_question;
 };
 
+/* Called by its id of the core's; all else are questions of the daemon. */
+static bool is_deed(enum xha_verb verb)
+{
+    return verb < XHA_VERB_IMPORT || verb == XHA_VERB_MIGRATE || verb == XHA_VERB_RECEIVE;
+}
+
 struct xha_jobs *xha_jobs_new(uv_loop_t *loop, const char *run_dir, const char *helper,
                               xha_jobs_progress_cb *progress, void *progress_user, char *err, size_t err_len)
 {
@@ -86,10 +92,25 @@ void xha_jobs_free(struct xha_jobs *jobs)
     free(jobs);
 }
 
+void xha_jobs_cancel(struct xha_jobs *jobs, uint64_t id)
+{
+    for (struct running *w = jobs->first; w; w = w->next) {
+        if (!is_deed(w->job.verb) || w->job.id != id || w->ended)
+            continue;
+        xha_log(XHA_LOG_INFO, "worker is asked to end", XHA_S("domain", w->job.name),
+                XHA_S("verb", xha_verb_name(w->job.verb)), XHA_U("id", id));
+        if (w->adopted)
+            xha_jobs_proc_kill(w->path, SIGTERM);
+        else if (w->process.pid > 0)
+            kill(-w->process.pid, SIGTERM);
+        return;
+    }
+}
+
 bool xha_jobs_has(const struct xha_jobs *jobs, uint64_t id)
 {
     for (const struct running *w = jobs->first; w; w = w->next)
-        if (w->job.verb < XHA_VERB_IMPORT && w->job.id == id)
+        if (is_deed(w->job.verb) && w->job.id == id)
             return true;
     return false;
 }
@@ -192,7 +213,7 @@ static void read_answer(struct running *w, struct xha_job_done *done)
 /* A refused question is an answer like another: whoever asked decides what to make of it. */
 static void log_end(const struct running *w, const struct xha_job_done *done)
 {
-    bool bad = done->result == XHA_UNKNOWN || (done->result == XHA_REFUSED && w->job.verb < XHA_VERB_IMPORT);
+    bool bad = done->result == XHA_UNKNOWN || (done->result == XHA_REFUSED && is_deed(w->job.verb));
     char words[LOG_SHOWN + 1] = "";
 
     if (bad)
@@ -249,11 +270,13 @@ static void on_deadline(uv_timer_t *timer)
 static void on_line(void *user, const char *line, size_t len)
 {
     struct running *w = user;
+    struct xha_job_pace pace;
     char step[64];
     uint64_t done, total;
 
     if (xha_job_progress_parse(line, len, step, sizeof step, &done, &total))
-        w->jobs->progress(w->jobs->progress_user, &w->job, step, done, total);
+        w->jobs->progress(w->jobs->progress_user, &w->job, step, done, total,
+                          xha_job_progress_parse_pace(line, len, &pace) ? &pace : NULL);
 }
 
 static void on_output(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
@@ -369,7 +392,7 @@ static int try_start(struct running *w)
 
 void xha_jobs_start(struct xha_jobs *jobs, struct xha_job *job, xha_jobs_done_cb *done, void *user)
 {
-    bool question = job->verb >= XHA_VERB_IMPORT;
+    bool question = !is_deed(job->verb);
     struct running *w;
 
     if (question)
@@ -442,7 +465,7 @@ static void adopt_file(struct xha_jobs *jobs, const char *path, xha_jobs_done_cb
         xha_log(XHA_LOG_WARNING, "a job file is unreadable and is removed; what it did is looked up",
                 XHA_S("error", err));
         remove_files(path);
-    } else if (job.verb >= XHA_VERB_IMPORT) {
+    } else if (!is_deed(job.verb)) {
         remove_files(path);
     } else {
         adopt(jobs, path, &job, done, user);

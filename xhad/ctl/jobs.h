@@ -15,8 +15,9 @@
 struct xha_jobs;
 
 typedef void xha_jobs_done_cb(void *user, const struct xha_job *job, const struct xha_job_done *done);
+/* pace: NULL for all but moves. */
 typedef void xha_jobs_progress_cb(void *user, const struct xha_job *job, const char *step, uint64_t done,
-                                  uint64_t total);
+                                  uint64_t total, const struct xha_job_pace *pace);
 
 /* Creates RUN/jobs. helper must live as long. NULL with a text. */
 struct xha_jobs *xha_jobs_new(uv_loop_t *loop, const char *run_dir, const char *helper,
@@ -37,6 +38,9 @@ void xha_jobs_start(struct xha_jobs *jobs, struct xha_job *job, xha_jobs_done_cb
 
 /* Takes over what an earlier xhad left in RUN/jobs: its deeds end in done, its questions are forgotten. */
 void xha_jobs_adopt(struct xha_jobs *jobs, xha_jobs_done_cb *done, void *user);
+
+/* Asks the worker of this deed to end (SIGTERM); it is answered as ever, by what it still could do or undo. */
+void xha_jobs_cancel(struct xha_jobs *jobs, uint64_t id);
 
 /* Whether a job with this id is under way, or adopted. */
 bool xha_jobs_has(const struct xha_jobs *jobs, uint64_t id);
