@@ -9,6 +9,7 @@
 #include "xhad/base/timing_text.h"
 #include "xhad/cluster/fencer.h"
 #include "xhad/ctl/daemon.h"
+#include "xhad/ctl/good_conf.h"
 #include "xhad/ctl/notify.h"
 #include "xhad/ctl/pidfile.h"
 #include <dirent.h>
@@ -23,7 +24,7 @@
 
 struct options {
     const char *conf, *trace, *replay;
-    bool check, foreground;
+    bool check, foreground, rescued;
     int verbose;
 };
 
@@ -240,6 +241,7 @@ static int run(const struct options *o, struct xha_conf *conf, int ready_fd, int
     char ready = 0;
 
     daemon.trace_path = o->trace;
+    daemon.conf_rescued = o->rescued;
     xha_log(XHA_LOG_INFO, "xhad starts", XHA_S("version", PACKAGE_VERSION), XHA_S("config", o->conf));
     if (xha_pidfile_write(lock_fd) < 0) {
         xha_log(XHA_LOG_ERROR, "xhad cannot start", XHA_S("why", "its pid file cannot be written"),
@@ -248,8 +250,9 @@ static int run(const struct options *o, struct xha_conf *conf, int ready_fd, int
         return EXIT_FAILURE;
     }
     if (xha_daemon_start(&daemon, conf, o->conf) < 0) {
+        if (!daemon.stopping) /* told to, while it waited for corosync */
+            daemon.exit_code = EXIT_FAILURE;
         xha_daemon_stop(&daemon);
-        daemon.exit_code = EXIT_FAILURE;
         return xha_daemon_run(&daemon);
     }
     if (ready_fd >= 0) {
@@ -318,8 +321,9 @@ int main(int argc, char **argv)
     r = xha_conf_load(o.conf, &conf, &problems);
     xha_problems_print(&problems, stderr);
     xha_problems_clear(&problems);
-    if (r != XHA_CONF_OK)
+    if (r != XHA_CONF_OK && (o.check || !xha_good_conf_rescue(o.conf, &conf)))
         return EXIT_CONFIG;
+    o.rescued = r != XHA_CONF_OK;
     /* A reload comes when we are no longer where we were started. */
     path = realpath(o.conf, NULL);
     if (path)

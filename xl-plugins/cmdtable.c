@@ -41,6 +41,8 @@ const struct xlha_command xlha_commands[] = {
     { "disarm", xlha_cmd_tell, 0, 0, 0, "", "Stop all hosts of the cluster from fencing themselves" },
     { "arm", xlha_cmd_tell, 0, 0, 0, "", "Let the hosts fence themselves again when they lose quorum" },
     { "forget-host", xlha_cmd_tell, 1, 1, 0, "HOST", "Strike a host that is gone for good off the cluster" },
+    { "host-shutdown", xlha_cmd_tell, 0, 0, XLHA_SLOW, "",
+      "Empty this host as on_shutdown says, before it is shut down" },
     { "cluster", xlha_cmd_cluster, 1, -1, XLHA_OPT_CLUSTER, "init|bundle|join|add|remove|leave|status ...",
       "Make a cluster of hosts, change it, or show how corosync is" },
     { "log", xlha_cmd_log, 0, 1, XLHA_OPT_FOLLOW | XLHA_OPT_LINES, "[DOMAIN]", "Show what happened" },

@@ -1,7 +1,7 @@
 /*
  * cmd.c - from a request to the function that answers it.
  */
-#include "xhad/ctl/cmd.h"
+#include "xhad/ctl/cmd_cluster.h"
 #include <string.h>
 
 static const struct {
@@ -26,6 +26,20 @@ static const struct {
     { "maintenance", xha_cmd_maintenance },
     { "reload", xha_cmd_reload },
     { "check-config", xha_cmd_check_config },
+    { "hosts", xha_cmd_hosts },
+    { "cluster", xha_cmd_cluster },
+    { "timing", xha_cmd_timing },
+    { "what-if", xha_cmd_what_if },
+    { "migrate", xha_cmd_migrate },
+    { "migrate-abort", xha_cmd_migrate_abort },
+    { "confirm-fenced", xha_cmd_confirm_fenced },
+    { "arm", xha_cmd_arm },
+    { "disarm", xha_cmd_disarm },
+    { "leave", xha_cmd_leave },
+    { "forget-host", xha_cmd_forget_host },
+    { "host-shutdown", xha_cmd_host_shutdown },
+    { "events", xha_cmd_log },
+    { "metrics", xha_cmd_metrics },
 };
 
 void xha_cmd(void *daemon, uint64_t client, const struct xha_control_request *request)
@@ -75,6 +89,8 @@ const char *xha_cmd_error_code(int rc)
         return "busy";
     case XHA_CORE_E_POLICY:
         return "not-allowed";
+    case XHA_CORE_E_QUORUM:
+        return "no-quorum";
     default:
         return "invalid";
     }
@@ -89,6 +105,8 @@ static const char *hint_of(int rc)
         return "xl-ha list shows the state, xl-ha why DOMAIN how it came about";
     case XHA_CORE_E_BUSY:
         return "wait until that has ended; xl-ha why DOMAIN shows what it is";
+    case XHA_CORE_E_QUORUM:
+        return "xl-ha cluster status shows who is there";
     case XHA_CORE_E_POLICY:
         return "the domain is only monitored: protection in its policy says so";
     default:
@@ -139,4 +157,37 @@ struct xha_domain *xha_call_domain(const struct xha_call *call)
     snprintf(text, sizeof text, "%s is no protected domain", name);
     xha_call_error(call, "no-such-domain", text, "xl-ha list shows the protected ones, xl list all that run");
     return NULL;
+}
+
+bool xha_call_elsewhere(const struct xha_daemon *d, const struct xha_uuid *uuid, unsigned *host_r)
+{
+    struct xha_cluster_domain dom;
+
+    if (!d->peers || xha_cluster_find(xha_peers_state(d->peers), uuid, &dom) != 0 ||
+        dom.phase == XHA_PH_FREE || dom.owner == d->peers->self)
+        return false;
+    *host_r = dom.owner;
+    return true;
+}
+
+json_t *xha_cmd_answer(struct xha_daemon *d, const char *cmd, const struct xha_uuid *uuid, json_int_t lines)
+{
+    struct xha_domain *dom = xha_domains_find(&d->domains, uuid);
+    char name[XHA_HOST_TEXT];
+    json_t *entry, *answer = NULL;
+    size_t i;
+
+    if (!dom)
+        return NULL;
+    xha_peers_host(d->peers, d->peers->self, name);
+    if (strcmp(cmd, "why") == 0)
+        answer = xha_story_json(d, dom);
+    else if (strcmp(cmd, "info") == 0)
+        answer = xha_info_json(d, dom);
+    else if (strcmp(cmd, "log") == 0)
+        answer = xha_history_tail(d->history, uuid, (size_t)lines);
+    json_array_foreach(answer, i, entry) json_object_set_new(entry, "at", json_string(name));
+    if (json_is_object(answer))
+        json_object_set_new(answer, "at", json_string(name));
+    return answer;
 }

@@ -22,7 +22,16 @@ xha_cmd_fn xha_cmd_start, xha_cmd_stop, xha_cmd_restart, xha_cmd_checkpoint, xha
     xha_cmd_maintenance;
 xha_cmd_fn xha_cmd_protect, xha_cmd_unprotect, xha_cmd_reload, xha_cmd_check_config;
 
+/* What another host asks of a domain that is ours: the result of "why", "info" or "log". NULL: nothing. */
+json_t *xha_cmd_answer(struct xha_daemon *d, const char *cmd, const struct xha_uuid *uuid, json_int_t lines);
+/* The same, for ourselves; NULL: it is not this host's. */
+json_t *xha_story_json(const struct xha_daemon *d, const struct xha_domain *dom);
+json_t *xha_info_json(const struct xha_daemon *d, const struct xha_domain *dom);
+
 /* ---- for the commands ---- */
+
+/* Whether another host owns the domain, and which. */
+bool xha_call_elsewhere(const struct xha_daemon *d, const struct xha_uuid *uuid, unsigned *host_r);
 
 void xha_call_ok(const struct xha_call *call, json_t *result);
 void xha_call_error(const struct xha_call *call, const char *code, const char *message, const char *hint);

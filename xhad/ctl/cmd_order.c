@@ -4,7 +4,7 @@
  * An order is answered when it is accepted; with "wait" when it is done or has failed (wait.c); with
  * "dry_run" by what the core would say to it.
  */
-#include "xhad/ctl/cmd.h"
+#include "xhad/ctl/cmd_cluster.h"
 #include "xhad/base/uuid.h"
 #include <string.h>
 
@@ -40,12 +40,15 @@ static struct xha_event event_of(const struct order *o)
     return ev;
 }
 
-/* Whether the core would take it, and how the domain is now; false after answering with an error. */
+/* Whether the core would take it, and how the domain is now; false after answering with an error. In a cluster
+ * the owner says so. */
 static bool may(const struct order *o, struct xha_view *view_r)
 {
     struct xha_event ev = event_of(o);
     int rc = xha_core_find(o->d->core, &o->dom->uuid, view_r);
 
+    if (o->d->peers)
+        return true;
     if (rc)
         view_r->state = XHA_ST_N_;
     else
@@ -62,6 +65,10 @@ static void carry_out(const struct order *o)
     char text[200];
     int rc;
 
+    if (o->d->peers) {
+        xha_call_order(o->d, o->client, o->dom, o->type, o->checkpoint, o->dry_run, o->wait);
+        return;
+    }
     if (!may(o, &view))
         return;
     if (o->dry_run) {
@@ -214,6 +221,7 @@ void xha_cmd_restore(const struct xha_call *call)
     struct xha_view view;
     struct restore *r;
     struct xha_job job;
+    unsigned host;
 
     if (!o.dom || !restore_args(call, &number, file, sizeof file) || !may(&o, &view))
         return;
@@ -225,8 +233,13 @@ void xha_cmd_restore(const struct xha_call *call)
     }
     r->order = o;
     r->uuid = o.dom->uuid;
-    if (file[0] && o.dry_run) {
-        restore_go(r);
+    if ((file[0] && o.dry_run) || (!file[0] && xha_call_elsewhere(o.d, &o.dom->uuid, &host))) {
+        restore_go(r); /* another host's checkpoints are that host's to judge */
+        return;
+    }
+    if (xha_call_elsewhere(o.d, &o.dom->uuid, &host)) {
+        restore_answer(r, "elsewhere", "a file can only be restored on the host that has the domain",
+                       "xl-ha list shows which; give the command there");
         return;
     }
     xha_step_job(o.d, o.dom, &job);
@@ -308,6 +321,10 @@ void xha_cmd_sched(const struct xha_call *call)
     ev.uuid = dom->uuid;
     ev.now = xha_clock_now(&call->d->clock);
     ev.u.order.type = XHA_DO_SCHED;
+    if (call->d->peers) {
+        xha_peers_sched(call->d->peers, call->client, dom, call->request->wait);
+        return;
+    }
     /* Where it does not run now the values hold from its next start on. */
     if (xha_core_may(call->d->core, &ev) != 0)
         show_sched(call, dom);
@@ -337,6 +354,10 @@ void xha_cmd_maintenance(const struct xha_call *call)
     xha_request_bool(call->request, "on", &on);
     if (json_object_get(call->request->args, "domain")) {
         order(call, on ? XHA_DO_MAINTENANCE_ON : XHA_DO_MAINTENANCE_OFF);
+        return;
+    }
+    if (call->d->peers) {
+        xha_cmd_host_maintenance(call, on);
         return;
     }
     ev.u.order.type = on ? XHA_DO_MAINTENANCE_ON : XHA_DO_MAINTENANCE_OFF;

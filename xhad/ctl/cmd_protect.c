@@ -1,7 +1,7 @@
 /*
  * cmd_protect.c - commands that change what is protected and how: protect, unprotect, reload, check-config.
  */
-#include "xhad/ctl/cmd.h"
+#include "xhad/ctl/cmd_cluster.h"
 #include <string.h>
 
 struct asked {
@@ -73,6 +73,10 @@ void xha_cmd_unprotect(const struct xha_call *call)
 
     if (!dom)
         return;
+    if (call->d->peers) {
+        xha_cmd_unprotect_cluster(call, dom);
+        return;
+    }
     memcpy(name, dom->name, sizeof name);
     if (strncmp(dom->source, dir, strlen(dir)) == 0 && dom->source[strlen(dir)] == '/')
         snprintf(hint, sizeof hint,

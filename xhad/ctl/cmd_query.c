@@ -2,7 +2,7 @@
  * cmd_query.c - commands that only tell: list, info, status, version, log, checkpoints.
  */
 #include "config.h"
-#include "xhad/ctl/cmd.h"
+#include "xhad/ctl/cmd_cluster.h"
 #include "xhad/base/uuid.h"
 #include <string.h>
 #include <time.h>
@@ -19,7 +19,7 @@ static json_t *age(const struct xha_daemon *d, struct xha_time then)
     return then.ms == 0 ? json_null() : json_integer(ms > 0 ? ms : 0);
 }
 
-static json_t *entry_of(const struct xha_daemon *d, const struct xha_view *v)
+json_t *xha_view_entry(const struct xha_daemon *d, const struct xha_view *v)
 {
     char uuid[XHA_UUID_TEXT], why[256];
     json_t *entry = json_pack(
@@ -38,13 +38,18 @@ static json_t *entry_of(const struct xha_daemon *d, const struct xha_view *v)
 
 void xha_cmd_list(const struct xha_call *call)
 {
-    json_t *list = json_array();
+    json_t *list;
 
+    if (call->d->peers) {
+        xha_cmd_list_cluster(call);
+        return;
+    }
+    list = json_array();
     for (uint32_t i = 0; i < xha_core_count(call->d->core); i++) {
         struct xha_view view;
 
         xha_core_view(call->d->core, i, &view);
-        json_array_append_new(list, entry_of(call->d, &view));
+        json_array_append_new(list, xha_view_entry(call->d, &view));
     }
     xha_call_ok(call, list);
 }
@@ -75,33 +80,74 @@ static json_t *sched_json(const struct xha_domain *dom)
                      "by_command", dom->sched_set);
 }
 
-void xha_cmd_info(const struct xha_call *call)
+json_t *xha_info_json(const struct xha_daemon *d, const struct xha_domain *dom)
 {
-    struct xha_domain *dom = xha_call_domain(call);
     char dir[XHA_JOB_PATH_MAX], uuid[XHA_UUID_TEXT];
+    struct xha_cluster_domain state;
     struct xha_view view;
     json_t *info;
 
-    if (!dom || xha_core_find(call->d->core, &dom->uuid, &view) != 0) {
-        if (dom)
-            xha_call_error(call, "no-such-domain", "the domain is known but not protected",
-                           "see the alarms in xl-ha log");
-        return;
-    }
-    info = entry_of(call->d, &view);
-    xha_domains_path(&call->d->domains, &dom->uuid, "", dir, sizeof dir);
+    if (xha_core_find(d->core, &dom->uuid, &view) != 0)
+        return NULL;
+    if (d->peers && xha_cluster_find(xha_peers_state(d->peers), &dom->uuid, &state) == 0)
+        info = xha_state_entry(d, &state);
+    else
+        info = xha_view_entry(d, &view);
+    xha_domains_path(&d->domains, &dom->uuid, "", dir, sizeof dir);
     json_object_set_new(info, "failure", json_string(xha_failure_name(view.failure)));
     json_object_set_new(info, "next_try_in_ms",
-                        view.next_try.ms ? json_integer(view.next_try.ms - xha_clock_now(&call->d->clock).ms)
+                        view.next_try.ms ? json_integer(view.next_try.ms - xha_clock_now(&d->clock).ms)
                                          : json_null());
     json_object_set_new(info, "policy_file", json_string(dom->source));
     json_object_set_new(info, "stored_in", json_string(dir));
-    snprintf(dir, sizeof dir, "%.900s/%s", call->d->conf.checkpoint_dir, xha_uuid_format(&dom->uuid, uuid));
+    snprintf(dir, sizeof dir, "%.900s/%s", d->conf.checkpoint_dir, xha_uuid_format(&dom->uuid, uuid));
     json_object_set_new(info, "checkpoint_dir", json_string(dir));
     json_object_set(info, "facts", dom->facts);
     json_object_set_new(info, "sched", sched_json(dom));
     json_object_set_new(info, "policy", policy_json(dom));
-    xha_call_ok(call, info);
+    return info;
+}
+
+/* What the state alone says: its owner's xhad does not answer, or it has no owner. */
+static void info_of_state(struct xha_daemon *d, uint64_t client, const struct xha_uuid *uuid,
+                          json_int_t lines)
+{
+    const struct xha_domain *dom = xha_domains_find(&d->domains, uuid);
+    struct xha_cluster_domain state;
+    json_t *info;
+
+    (void)lines;
+    if (!dom || xha_cluster_find(xha_peers_state(d->peers), uuid, &state) != 0) {
+        xha_control_error(d->control, client, "no-such-domain", "the domain is no longer protected", NULL);
+        return;
+    }
+    info = xha_state_entry(d, &state);
+    json_object_set_new(info, "policy_file", json_string(dom->source));
+    json_object_set(info, "facts", dom->facts);
+    json_object_set_new(info, "policy", policy_json(dom));
+    xha_control_ok(d->control, client, info);
+}
+
+void xha_cmd_info(const struct xha_call *call)
+{
+    struct xha_domain *dom = xha_call_domain(call);
+    unsigned host;
+    json_t *info;
+
+    if (!dom)
+        return;
+    if (xha_call_elsewhere(call->d, &dom->uuid, &host)) {
+        xha_peers_ask(call->d->peers, call->client, host, "info", &dom->uuid, 0, info_of_state);
+        return;
+    }
+    info = xha_info_json(call->d, dom);
+    if (info)
+        xha_call_ok(call, info);
+    else if (call->d->peers)
+        info_of_state(call->d, call->client, &dom->uuid, 0);
+    else
+        xha_call_error(call, "no-such-domain", "the domain is known but not protected",
+                       "see the alarms in xl-ha log");
 }
 
 /* ---- the host ---- */
@@ -110,19 +156,24 @@ void xha_cmd_status(const struct xha_call *call)
 {
     const struct xha_daemon *d = call->d;
     struct xha_host_view host;
-    char line[200];
+    char line[200], cluster[400];
+    json_t *status;
 
-    xha_core_host(d->core, 0, &host);
+    xha_core_host(d->core, d->peers ? d->peers->self : 0, &host);
     xha_daemon_status_line(d, line, sizeof line);
-    xha_call_ok(
-        call,
+    status =
         json_pack("{s:s, s:I, s:i, s:s, s:s, s:b, s:b, s:i, s:i, s:i, s:i, s:I, s:o, s:b, s:s, s:s}", "text",
                   line, "pid", (json_int_t)getpid(), "domains", (int)xha_core_count(d->core), "xen",
                   xha_observer_version(d->observer), "scheduler", xha_observer_scheduler(d->observer), "ill",
                   host.ill, "maintenance", host.maintenance, "beating", (int)host.beating, "late",
                   (int)host.late, "queued", (int)host.queued, "under_way", (int)host.under_way, "workers",
                   (json_int_t)xha_jobs_count(d->jobs), "round_age_ms", age(d, host.last_round), "journal_ok",
-                  !d->journal_fails, "state_dir", d->conf.state_dir, "conf", d->conf_path));
+                  !d->journal_fails, "state_dir", d->conf.state_dir, "conf", d->conf_path);
+    if (d->peers) {
+        xha_cluster_line(d->peers, cluster, sizeof cluster);
+        json_object_set_new(status, "cluster", json_string(cluster));
+    }
+    xha_call_ok(call, status);
 }
 
 void xha_cmd_version(const struct xha_call *call)
@@ -133,6 +184,11 @@ void xha_cmd_version(const struct xha_call *call)
 
 /* ---- log ---- */
 
+static void log_of_here(struct xha_daemon *d, uint64_t client, const struct xha_uuid *uuid, json_int_t lines)
+{
+    xha_control_ok(d->control, client, xha_history_tail(d->history, uuid, (size_t)lines));
+}
+
 void xha_cmd_log(const struct xha_call *call)
 {
     const struct xha_domain *dom = NULL;
@@ -140,6 +196,7 @@ void xha_cmd_log(const struct xha_call *call)
     bool follow = false;
     char uuid[XHA_UUID_TEXT] = "";
     json_t *tail, *entry;
+    unsigned host;
     size_t i;
 
     if (json_object_get(call->request->args, "domain")) {
@@ -154,6 +211,10 @@ void xha_cmd_log(const struct xha_call *call)
     }
     if (!xha_request_bool(call->request, "follow", &follow)) {
         xha_call_bad_arg(call, "follow", "true or false");
+        return;
+    }
+    if (dom && lines && !follow && xha_call_elsewhere(call->d, &dom->uuid, &host)) {
+        xha_peers_ask(call->d->peers, call->client, host, "log", &dom->uuid, lines, log_of_here);
         return;
     }
     tail = lines ? xha_history_tail(call->d->history, dom ? &dom->uuid : NULL, (size_t)lines) : json_array();

@@ -1,9 +1,11 @@
 /*
  * daemon.c - the rooms are built, wired, run and taken down.
  */
-#include "xhad/ctl/daemon.h"
+#include "xhad/ctl/peers.h"
 #include "xhad/base/file.h"
 #include "xhad/base/uuid.h"
+#include "xhad/ctl/good_conf.h"
+#include "xhad/ctl/metrics.h"
 #include "xhad/ctl/notify.h"
 #include <signal.h>
 #include <string.h>
@@ -51,6 +53,8 @@ static void on_observer_told(void *user, const struct xha_obs *obs)
         ev.type = XHA_EV_ROUND;
         ev.u.round = obs->u.round.r;
         ev.u.round.began = xha_clock_from_monotonic(&d->clock, obs->u.round.r.began.ms);
+        if (d->peers)
+            xha_peers_measured(d->peers, obs->u.round.memory_kib, obs->u.round.pcpus);
         break;
     case XHA_OBS_PROBED:
         ev.type = XHA_EV_PROBED;
@@ -92,6 +96,8 @@ static void on_watchdog(uv_timer_t *timer)
     int64_t now = xha_clock_now(&d->clock).ms;
     char line[200];
 
+    if (!d->core || d->stopping)
+        return; /* not yet, or no more */
     if (now - d->committed.ms >= TIME_KEPT_MS || d->journal_fails) {
         struct xha_event tick = { .type = XHA_EV_TICK };
 
@@ -99,6 +105,10 @@ static void on_watchdog(uv_timer_t *timer)
                               xha_store_next_id(d->store)); /* dirty: the step's commit writes the time */
         d->committed.ms = now;
         xha_step(d, &tick);
+    }
+    if (now - d->metrics_ms >= XHA_METRICS_MS) {
+        d->metrics_ms = now;
+        xha_metrics_write(d);
     }
     xha_daemon_status_line(d, line, sizeof line);
     xha_notify("WATCHDOG=1\nSTATUS=%s", line);
@@ -108,16 +118,23 @@ static void on_hangup(uv_signal_t *signal, int number)
 {
     json_t *report = json_object();
 
+    struct xha_daemon *d = signal->data;
+
     (void)number;
-    xha_log(XHA_LOG_INFO, "reloading");
-    xha_reload(signal->data, report);
+    if (d->control) {
+        xha_log(XHA_LOG_INFO, "reloading");
+        xha_reload(d, report);
+    }
     json_decref(report);
 }
 
 static void on_term(uv_signal_t *signal, int number)
 {
+    struct xha_daemon *d = signal->data;
+
     xha_log(XHA_LOG_INFO, "stopping; guests and workers run on", XHA_I("signal", number));
-    xha_daemon_stop(signal->data);
+    if (!d->peers || !xha_peers_farewell(d->peers))
+        xha_daemon_stop(d);
 }
 
 static void start_timers(struct xha_daemon *d)
@@ -148,22 +165,20 @@ static void on_history(void *user, const json_t *entry)
 }
 
 /* What is kept on disk, and the core on top of it. */
-static int open_state(struct xha_daemon *d, char *err, size_t err_len)
+static int open_core(struct xha_daemon *d, char *err, size_t err_len)
 {
-    char warning[XHA_JOB_PATH_MAX + 200], boot[XHA_BOOT_ID_MAX];
-    uint64_t next_id;
+    uint64_t next_id = xha_store_next_id(d->store);
     int rc;
 
-    if (xha_history_open(d->conf.state_dir, d->conf.history_size_mib, &d->history, err, err_len) < 0 ||
-        xha_store_open(d->conf.state_dir, xha_store_boot_id(boot), &d->store, warning, sizeof warning, err,
-                       err_len) < 0 ||
-        xha_domains_open(&d->domains, d->conf.state_dir, err, err_len) < 0)
-        return -1;
-    xha_history_follow(d->history, on_history, d);
-    xha_clock_start(&d->clock, xha_store_time(d->store));
-    next_id = xha_store_next_id(d->store);
     d->id_used = next_id;
-    rc = xha_core_new(&d->conf.settings, next_id, &d->core);
+    if (d->conf.cluster && d->trace_path) {
+        snprintf(err, err_len, "--trace is for a host alone: its replay knows no cluster");
+        return -1;
+    }
+    if (d->conf.cluster)
+        return xha_peers_open(d, err, err_len);
+    rc = xha_core_new(&d->conf.settings, next_id, &d->own_core);
+    d->core = d->own_core;
     if (rc) {
         snprintf(err, err_len, "the core cannot be set up: %s", xha_core_error_text(rc));
         return -1;
@@ -173,9 +188,23 @@ static int open_state(struct xha_daemon *d, char *err, size_t err_len)
                  strerror(errno));
         return -1;
     }
+    return 0;
+}
+
+static int open_state(struct xha_daemon *d, char *err, size_t err_len)
+{
+    char warning[XHA_JOB_PATH_MAX + 200], boot[XHA_BOOT_ID_MAX];
+
+    if (xha_history_open(d->conf.state_dir, d->conf.history_size_mib, &d->history, err, err_len) < 0 ||
+        xha_store_open(d->conf.state_dir, xha_store_boot_id(boot), &d->store, warning, sizeof warning, err,
+                       err_len) < 0 ||
+        xha_domains_open(&d->domains, d->conf.state_dir, err, err_len) < 0)
+        return -1;
+    xha_history_follow(d->history, on_history, d);
+    xha_clock_start(&d->clock, xha_store_time(d->store));
     if (warning[0])
         xha_log(XHA_LOG_WARNING, "journal repaired", XHA_S("text", warning));
-    return 0;
+    return open_core(d, err, err_len);
 }
 
 static int open_rooms(struct xha_daemon *d, char *err, size_t err_len)
@@ -207,14 +236,27 @@ int xha_daemon_start(struct xha_daemon *d, struct xha_conf *conf, const char *co
         return -1;
     }
     start_timers(d);
-    if (open_state(d, err, sizeof err) < 0 || open_rooms(d, err, sizeof err) < 0) {
-        xha_log(XHA_LOG_ERROR, "xhad cannot start", XHA_S("why", err));
-        return -1;
-    }
+    if (open_state(d, err, sizeof err) < 0 || open_rooms(d, err, sizeof err) < 0)
+        goto failed;
     xha_daemon_recall(d);
     xha_observer_start(d->observer, d->conf.helper, d->conf.settings.round_interval);
-    xha_protect_dir(d, NULL);
+    if (!d->peers)
+        xha_protect_dir(d, NULL);
+    else if (xha_peers_start(d, err, sizeof err) < 0) /* the policies wait until the cluster decides */
+        goto failed;
+    if (d->conf_rescued)
+        xha_step_alarm(
+            d, "config", XHA_SEV_CRITICAL, NULL,
+            "xhad.conf is not accepted: xhad goes on with the last one that was, because Xen's watchdog "
+            "runs. xhad -n tells what is wrong");
+    else
+        xha_good_conf_keep(&d->conf);
     return 0;
+
+failed:
+    if (!d->stopping)
+        xha_log(XHA_LOG_ERROR, "xhad cannot start", XHA_S("why", err));
+    return -1;
 }
 
 /* ---- running and taking down ---- */
@@ -227,6 +269,8 @@ void xha_daemon_stop(struct xha_daemon *d)
     xha_notify("STOPPING=1");
     if (d->intakes)
         xha_protect_close(d);
+    if (d->peers)
+        xha_peers_close(d->peers);
     xha_wait_close(d);
     if (d->control)
         xha_control_close(d->control);
@@ -256,7 +300,8 @@ static void free_all(struct xha_daemon *d)
     xha_history_close(d->history);
     xha_domains_clear(&d->domains);
     xha_trace_close(d->trace);
-    xha_core_free(d->core);
+    xha_peers_free(d->peers);
+    xha_core_free(d->own_core);
     free(d->queue);
     xha_conf_clear(&d->conf);
 }

@@ -23,23 +23,30 @@
 #include "xhad/ctl/trace.h"
 
 struct xha_waiter;
+struct xha_peers;
+struct xha_fact;
 
 struct xha_daemon {
     uv_loop_t loop;
     struct xha_conf conf;
     const char *conf_path;
+    bool conf_rescued;      /* conf is an earlier one: the file is not accepted */
     const char *trace_path; /* NULL: no trace; set before the start */
     struct xha_clock clock;
-    struct xha_core *core;
-    struct xha_plan plan;
+    struct xha_core *own_core;   /* without a cluster; NULL with one */
+    const struct xha_core *core; /* to look at: ours, or the node's */
+    struct xha_plan plan;        /* without a cluster */
+    struct xha_peers *peers;     /* NULL: no cluster */
     struct xha_trace *trace;
-    struct xha_event *queue; /* facts that arose while a plan was carried out */
+    struct xha_fact *queue; /* facts that arose while a plan was carried out */
     size_t queued, queue_room;
     bool stepping;
     uint64_t id_used;          /* no action or event of the core so far has a higher number */
     struct xha_time next;      /* the core wants to be asked then */
     struct xha_time committed; /* when the journal was last written */
-    bool journal_fails;
+    bool journal_fails, metrics_fail;
+    uint64_t alarms_total, steps_total; /* since the start */
+    int64_t metrics_ms;                 /* when they were written */
 
     struct xha_store *store;
     struct xha_history *history;
@@ -73,10 +80,12 @@ void xha_daemon_status_line(const struct xha_daemon *d, char *buf, size_t len);
 /* One event through the core, its plan carried out; now is set here. Returns the core's rc. Called while a
  * plan is being carried out, the event waits for its end and the rc is 0. */
 int xha_step(struct xha_daemon *d, struct xha_event *ev);
+/* The same for a fact about the cluster, where there is one. */
+int xha_step_cluster(struct xha_daemon *d, const struct xha_cluster_event *ev);
 /* Answers of workers to deeds. */
 void xha_step_done(void *daemon, const struct xha_job *job, const struct xha_job_done *done);
 void xha_step_progress(void *daemon, const struct xha_job *job, const char *step, uint64_t done,
-                       uint64_t total);
+                       uint64_t total, const struct xha_job_pace *pace);
 /* An alarm that is not the core's. domain may be NULL. */
 void xha_step_alarm(struct xha_daemon *d, const char *kind, enum xha_severity severity,
                     const struct xha_domain *domain, const char *text);
@@ -107,6 +116,9 @@ void xha_protect_close(struct xha_daemon *d);
 /* protect.c, for intake.c: takes a whole domain in, or gives it back with an error (code_r, text). */
 int xha_protect_commit(struct xha_daemon *d, struct xha_domain *dom, const char **code_r, char *text,
                        size_t len);
+/* Whether a file may be taken, in the place of old (NULL: of none): else its problems are told. */
+bool xha_protect_may_take(struct xha_daemon *d, const struct xha_domain *old, const char *path,
+                          json_t *refused);
 /* Forgets it; the domain itself is left as it is. Returns the core's rc. */
 int xha_protect_end(struct xha_daemon *d, struct xha_domain *dom);
 

@@ -13,6 +13,7 @@
 #include <jansson.h>
 #include "xhad/base/job.h"
 #include "xhad/base/policy.h"
+#include "xhad/core/cluster.h"
 
 /* One protected domain. Owned by struct xha_domains, or by whoever is about to add it. */
 struct xha_domain {
@@ -25,6 +26,8 @@ struct xha_domain {
     char source[XHA_JOB_PATH_MAX]; /* the policy file it was taken from */
     struct xha_job_sched sched;    /* of the policy, or set by command since */
     bool sched_set;                /* ... set by command */
+    bool shared;                   /* in a cluster: its texts are the ones of the cluster's state */
+    uint8_t digest_policy[XHA_DIGEST], digest_config[XHA_DIGEST]; /* in a cluster: of its texts here */
 };
 
 struct xha_domains {

@@ -34,6 +34,8 @@ static json_t *facts_json(const struct xha_domain *d)
     json_t *json = json_pack("{s:i, s:s, s:s, s:s, s:O?}", "v", 1, "uuid", xha_uuid_format(&d->uuid, uuid),
                              "name", d->name, "source", d->source, "facts", d->facts);
 
+    if (json && d->shared)
+        json_object_set_new(json, "shared", json_true());
     if (json && d->sched_set)
         json_object_set_new(json, "sched",
                             json_pack("{s:I, s:I, s:s, s:s}", "weight", (json_int_t)d->sched.weight, "cap",
@@ -167,6 +169,7 @@ static int take_facts(struct xha_domain *d, const char *path, const char *text, 
     copy_text(json, "name", d->name, sizeof d->name);
     copy_text(json, "source", d->source, sizeof d->source);
     d->facts = json_incref(json_object_get(json, "facts"));
+    d->shared = json_is_true(json_object_get(json, "shared"));
     if (json_is_object(sched)) {
         d->sched_set = true;
         d->sched.weight = (uint32_t)json_integer_value(json_object_get(sched, "weight"));

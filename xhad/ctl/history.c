@@ -179,6 +179,23 @@ void xha_history_action(struct xha_history *h, const struct xha_action *a, const
     emit(h, entry);
 }
 
+void xha_history_cluster(struct xha_history *h, const struct xha_cluster_action *a, const char *host,
+                         const char *name)
+{
+    bool alarm = a->type == XHA_CACT_ALARM;
+    json_t *entry = entry_new(alarm ? "alarm" : "cluster", xha_uuid_is_nil(&a->uuid) ? NULL : &a->uuid, name);
+
+    json_object_set_new(entry, "host", host ? json_string(host) : json_null());
+    json_object_set_new(entry, "index", json_integer((json_int_t)a->index));
+    if (alarm)
+        json_object_set_new(entry, "severity", json_string(xha_severity_name(a->u.said.severity)));
+    json_object_set_new(entry, "cause", json_string(xha_cluster_cause_name(a->u.said.cause)));
+    json_object_set_new(entry, "detail", json_integer(a->u.said.detail));
+    if (json_object_set_new(entry, "text", json_string(a->u.said.text)) < 0)
+        json_object_set_new(entry, "text", json_string("(not printable)"));
+    emit(h, entry);
+}
+
 /* ---- reading back ---- */
 
 /* The end of a file, from the beginning of a line on; the caller frees. NULL: nothing there. */

@@ -5,15 +5,15 @@
  * of it (a full disk) stops nothing: decisions rest on the journal alone.
  *
  * An entry:
- * {"time":"2026-…Z","ms":WALL,"kind":"state"|"alarm"|"work"|"xhad","event":ID,"cause_event":ID,"domain":…,
- * "uuid":…,"from":…,"to":…,"purpose":…,"cause":…,"detail":N,"severity":…,"text":…}, without what does not
+ * {"time":"2026-…Z","ms":WALL,"kind":"state"|"alarm"|"work"|"xhad"|"cluster","event":ID,"cause_event":ID,"domain":…,
+ * "uuid":…,"host":NAME,"index":N,"from":…,"to":…,"purpose":…,"cause":…,"detail":N,"severity":…,"text":…}, without what does not
  * apply.
  */
 #ifndef XHA_CTL_HISTORY_H
 #define XHA_CTL_HISTORY_H
 
 #include <jansson.h>
-#include "xhad/core/core.h"
+#include "xhad/core/cluster.h"
 
 struct xha_history;
 
@@ -29,6 +29,10 @@ void xha_history_follow(struct xha_history *history, xha_history_follow_cb *foll
 
 /* NOTE and ALARM actions. name: of the domain, NULL for the host itself. */
 void xha_history_action(struct xha_history *history, const struct xha_action *action, const char *name);
+
+/* What the cluster core says, the same on every host: NOTE and ALARM. host: its name, NULL for none. */
+void xha_history_cluster(struct xha_history *history, const struct xha_cluster_action *action,
+                         const char *host, const char *name);
 
 /* Anything else: kind, and a text. uuid and name may be NULL. */
 void xha_history_text(struct xha_history *history, const char *kind, const struct xha_uuid *uuid,

@@ -9,7 +9,7 @@
  * then the known UUID holds; the same again, then the file names it, and there are two domains of one name.
  * At last MONITOR: stock xl's process would fight with us over a running domain.
  */
-#include "xhad/ctl/daemon.h"
+#include "xhad/ctl/peers.h"
 #include "xhad/base/cleanup.h"
 #include "xhad/base/file.h"
 #include "xhad/base/uuid.h"
@@ -58,6 +58,15 @@ static void commit(struct xha_intake *in)
 
     memcpy(name, dom->name, sizeof name);
     in->dom = NULL;
+    if (in->d->peers) {
+        while (*p != in)
+            p = &(*p)->next;
+        *p = in->next;
+        xha_peers_protect(in->d->peers, dom, in->runs, in->done, in->user);
+        json_decref(in->running_data);
+        free(in);
+        return;
+    }
     r = xha_protect_commit(in->d, dom, &code, text, sizeof text);
     while (*p != in)
         p = &(*p)->next;

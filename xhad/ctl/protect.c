@@ -2,7 +2,7 @@
  * protect.c - domains come under protection and leave it; the policy directory. The questions to the helper
  * that come before: intake.c.
  */
-#include "xhad/ctl/daemon.h"
+#include "xhad/ctl/peers.h"
 #include "xhad/base/file.h"
 #include "xhad/base/cleanup.h"
 #include "xhad/base/uuid.h"
@@ -175,6 +175,21 @@ static bool may_change(struct xha_daemon *d, const struct xha_domain *old, const
     return false;
 }
 
+bool xha_protect_may_take(struct xha_daemon *d, const struct xha_domain *old, const char *path,
+                          json_t *refused)
+{
+    struct xha_problems problems = { 0 };
+    int rc;
+
+    if (old)
+        return may_change(d, old, path, refused);
+    rc = xha_protect_check(d, path, &problems);
+    for (size_t i = 0; rc != XHA_CONF_OK && i < problems.n; i++)
+        refuse(d, refused, path, problems.text[i]);
+    xha_problems_clear(&problems);
+    return rc == XHA_CONF_OK;
+}
+
 static void take_file(struct xha_daemon *d, const char *path, json_t *refused)
 {
     struct xha_domain *old = xha_domains_find_source(&d->domains, path);
@@ -185,18 +200,8 @@ static void take_file(struct xha_daemon *d, const char *path, json_t *refused)
     if (old && xha_file_read(path, XHA_PARAMS_FILE_MAX, &text, &len) == 0 &&
         strcmp(text, old->policy_text) == 0)
         return;
-    if (old && !may_change(d, old, path, refused))
+    if (!xha_protect_may_take(d, old, path, refused))
         return;
-    if (!old) {
-        struct xha_problems problems = { 0 };
-        int rc = xha_protect_check(d, path, &problems);
-
-        for (size_t i = 0; rc != XHA_CONF_OK && i < problems.n; i++)
-            refuse(d, refused, path, problems.text[i]);
-        xha_problems_clear(&problems);
-        if (rc != XHA_CONF_OK)
-            return;
-    }
     copy = strdup(path);
     if (copy)
         xha_protect_file(d, path, false, taken, copy);
@@ -210,7 +215,13 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 void xha_protect_dir(struct xha_daemon *d, json_t *refused)
 {
     struct dirent **entry;
-    int n = scandir(d->conf.policy_dir, &entry, NULL, by_name);
+    int n;
+
+    if (d->peers) {
+        xha_peers_policies(d->peers, refused);
+        return;
+    }
+    n = scandir(d->conf.policy_dir, &entry, NULL, by_name);
 
     for (int i = 0; i < n; i++) {
         char path[XHA_JOB_PATH_MAX];

@@ -8,7 +8,7 @@
  * of three ways: its worker is adopted and answers; its answer lies there; or nothing of it is left, which is
  * UNKNOWN.
  */
-#include "xhad/ctl/daemon.h"
+#include "xhad/ctl/peers.h"
 #include "xhad/base/uuid.h"
 #include <string.h>
 
@@ -111,10 +111,13 @@ void xha_daemon_recall(struct xha_daemon *d)
     struct copy copy = { .new_boot = xha_store_is_new_boot(d->store) };
 
     xha_domains_load(&d->domains, on_bad, d);
+    for (size_t i = 0; d->peers && i < d->domains.n; i++)
+        xha_texts_digest(d->peers, d->domains.domain[i]);
     xha_store_each(d->store, copy_one, &copy);
     for (size_t i = 0; i < copy.n; i++)
         recall_one(d, &copy.uuid[i], &copy.record[i]);
-    protect_the_rest(d);
+    if (!d->peers)
+        protect_the_rest(d);
     xha_jobs_adopt(d->jobs, xha_step_done, d);
     answer_lost_deeds(d, &copy);
     free(copy.uuid);

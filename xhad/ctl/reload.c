@@ -2,7 +2,8 @@
  * reload.c - xhad.conf and the policies once more. A file is taken whole or not at all; what cannot change
  * while xhad runs is refused by name.
  */
-#include "xhad/ctl/daemon.h"
+#include "xhad/ctl/peers.h"
+#include "xhad/ctl/good_conf.h"
 #include "xhad/ctl/notify.h"
 #include <dirent.h>
 #include <string.h>
@@ -88,10 +89,13 @@ static void apply(struct xha_daemon *d, struct xha_conf *conf)
     xha_observer_set_helper(d->observer, d->conf.helper);
     if (before.ms != d->conf.settings.round_interval.ms)
         xha_observer_set_interval(d->observer, d->conf.settings.round_interval);
-    xha_conf_clear(&old);
     rc = xha_step(d, &ev);
     if (rc)
         xha_log(XHA_LOG_ERROR, "settings were not taken", XHA_S("why", xha_core_error_text(rc)));
+    if (d->peers)
+        xha_peers_reload(d->peers, &old);
+    xha_good_conf_keep(&d->conf);
+    xha_conf_clear(&old);
 }
 
 int xha_reload(struct xha_daemon *d, json_t *report)

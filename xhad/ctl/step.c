@@ -1,7 +1,7 @@
 /*
  * step.c - facts into the core, its plans into deeds.
  */
-#include "xhad/ctl/daemon.h"
+#include "xhad/ctl/peers.h"
 #include "xhad/ctl/exec.h"
 #include "xhad/base/uuid.h"
 #include <assert.h>
@@ -9,6 +9,15 @@
 #include <string.h>
 
 #define ID_RESERVE (UINT64_C(1) << 20) /* numbers taken from the journal at once */
+
+/* What is to be decided on. Facts about the cluster that wait in the queue lend nothing. */
+struct xha_fact {
+    bool of_cluster;
+    union {
+        struct xha_event host;
+        struct xha_cluster_event cluster;
+    } u;
+};
 
 /* ---- what the plan's actions mean here ---- */
 
@@ -89,6 +98,7 @@ static void do_alarm(void *user, const struct xha_action *a)
     if (xha_core_find(d->core, &a->uuid, &view) == 0)
         snprintf(alarm.state, sizeof alarm.state, "%s", xha_state_name(view.state));
     xha_cause_text(a->cause, a->detail, alarm.text, sizeof alarm.text);
+    d->alarms_total++;
     xha_alarms_raise(d->alarms, &alarm);
 }
 
@@ -104,6 +114,7 @@ void xha_step_alarm(struct xha_daemon *d, const char *kind, enum xha_severity se
         memcpy(alarm.domain, domain->name, sizeof alarm.domain);
     }
     xha_history_text(d->history, "alarm", domain ? &domain->uuid : NULL, domain ? domain->name : NULL, text);
+    d->alarms_total++;
     xha_alarms_raise(d->alarms, &alarm);
 }
 
@@ -115,7 +126,8 @@ static enum xha_verb verb_of(enum xha_action_type type)
         [XHA_ACT_START] = XHA_VERB_START,           [XHA_ACT_RESTORE] = XHA_VERB_RESTORE,
         [XHA_ACT_DESTROY] = XHA_VERB_DESTROY,       [XHA_ACT_SHUTDOWN] = XHA_VERB_SHUTDOWN,
         [XHA_ACT_CHECKPOINT] = XHA_VERB_CHECKPOINT, [XHA_ACT_RESUME] = XHA_VERB_RESUME,
-        [XHA_ACT_SCHED] = XHA_VERB_SCHED,
+        [XHA_ACT_SCHED] = XHA_VERB_SCHED,           [XHA_ACT_MIGRATE] = XHA_VERB_MIGRATE,
+        [XHA_ACT_RECEIVE] = XHA_VERB_RECEIVE,
     };
 
     assert(verb[type] != XHA_VERB_NONE);
@@ -178,6 +190,8 @@ static void do_deed(void *user, const struct xha_action *a)
     job.domid = a->u.deed.domid;
     job.deadline_ms = a->u.deed.deadline.ms;
     job.checkpoint.number = a->u.deed.checkpoint;
+    if (a->type == XHA_ACT_MIGRATE || a->type == XHA_ACT_RECEIVE)
+        xha_peers_move_job(d->peers, a, &job);
     xha_jobs_start(d->jobs, &job, xha_step_done, d);
 }
 
@@ -189,6 +203,8 @@ static void do_ask(void *user, const struct xha_action *a)
         xha_observer_look(d->observer);
     else if (a->type == XHA_ACT_PROBE)
         xha_observer_probe(d->observer, &a->uuid, a->u.deed.domid);
+    else
+        xha_jobs_cancel(d->jobs, a->id);
 }
 
 static const struct xha_exec_ops ops = {
@@ -204,32 +220,67 @@ static const struct xha_exec_ops ops = {
 
 /* ---- steps ---- */
 
+static struct xha_plan *plan_of(struct xha_daemon *d)
+{
+    return d->peers ? &d->peers->plan.host : &d->plan;
+}
+
 /* Every step and every action takes a number at the most. */
 static void count_ids(struct xha_daemon *d)
 {
-    d->id_used += 1 + d->plan.n;
-    for (uint32_t i = 0; i < d->plan.n; i++)
-        if (d->plan.action[i].id > d->id_used)
-            d->id_used = d->plan.action[i].id;
+    const struct xha_plan *plan = plan_of(d);
+
+    if (d->peers) {
+        d->id_used = xha_node_next_id(d->peers->node);
+        return;
+    }
+    d->id_used += 1 + plan->n;
+    for (uint32_t i = 0; i < plan->n; i++)
+        if (plan->action[i].id > d->id_used)
+            d->id_used = plan->action[i].id;
 }
 
-static int step_one(struct xha_daemon *d, struct xha_event *ev)
+static int decide_here(struct xha_daemon *d, const struct xha_event *ev)
 {
-    struct xha_event tick = { .type = XHA_EV_TICK };
+    int rc = xha_core_step(d->own_core, ev, &d->plan);
+
+    xha_trace_step(d->trace, ev, &d->plan);
+    return rc;
+}
+
+static int decide(struct xha_daemon *d, const struct xha_fact *fact)
+{
+    if (fact->of_cluster)
+        return xha_node_cluster(d->peers->node, &fact->u.cluster, &d->peers->plan);
+    return d->peers ? xha_node_host(d->peers->node, &fact->u.host, &d->peers->plan)
+                    : decide_here(d, &fact->u.host);
+}
+
+/* true: there is more. */
+static bool carry_out(struct xha_daemon *d)
+{
+    count_ids(d);
+    if (d->peers)
+        xha_peers_carry_out(d->peers);
+    xha_exec_plan(plan_of(d), &ops, d);
+    d->next = d->peers ? d->peers->plan.next : d->plan.next;
+    return d->peers ? d->peers->plan.more : d->plan.more;
+}
+
+static int step_one(struct xha_daemon *d, struct xha_fact *fact)
+{
+    struct xha_fact tick = { .u.host.type = XHA_EV_TICK };
     int rc;
 
-    ev->now = tick.now = xha_clock_now(&d->clock);
-    rc = xha_core_step(d->core, ev, &d->plan);
-    xha_trace_step(d->trace, ev, &d->plan);
-    count_ids(d);
-    xha_exec_plan(&d->plan, &ops, d);
-    while (d->plan.more) {
-        xha_core_step(d->core, &tick, &d->plan);
-        xha_trace_step(d->trace, &tick, &d->plan);
-        count_ids(d);
-        xha_exec_plan(&d->plan, &ops, d);
-    }
-    d->next = d->plan.next;
+    d->steps_total++;
+    tick.u.host.now = xha_clock_now(&d->clock);
+    if (fact->of_cluster)
+        fact->u.cluster.now = tick.u.host.now;
+    else
+        fact->u.host.now = tick.u.host.now;
+    rc = decide(d, fact);
+    while (carry_out(d))
+        (void)decide(d, &tick);
     return rc;
 }
 
@@ -254,7 +305,7 @@ static void set_timer(struct xha_daemon *d)
     uv_timer_start(&d->tick, on_tick, ms > 0 ? (uint64_t)ms : 1, 0);
 }
 
-static void enqueue(struct xha_daemon *d, const struct xha_event *ev)
+static void enqueue(struct xha_daemon *d, const struct xha_fact *fact)
 {
     if (d->queued == d->queue_room) {
         d->queue_room = d->queue_room ? 2 * d->queue_room : 64;
@@ -262,21 +313,21 @@ static void enqueue(struct xha_daemon *d, const struct xha_event *ev)
         if (!d->queue)
             abort(); /* a fact must not be lost: better a clean start, which looks everything up */
     }
-    d->queue[d->queued++] = *ev;
+    d->queue[d->queued++] = *fact;
 }
 
-int xha_step(struct xha_daemon *d, struct xha_event *ev)
+static int step(struct xha_daemon *d, struct xha_fact *fact)
 {
     int rc;
 
     if (d->stepping) {
-        enqueue(d, ev);
+        enqueue(d, fact);
         return 0;
     }
     d->stepping = true;
-    rc = step_one(d, ev);
+    rc = step_one(d, fact);
     for (size_t i = 0; i < d->queued; i++) {
-        struct xha_event later = d->queue[i];
+        struct xha_fact later = d->queue[i];
 
         step_one(d, &later);
     }
@@ -284,7 +335,31 @@ int xha_step(struct xha_daemon *d, struct xha_event *ev)
     d->stepping = false;
     set_timer(d);
     xha_wait_check(d);
+    if (d->peers)
+        xha_peers_after(d->peers);
     return rc;
+}
+
+int xha_step(struct xha_daemon *d, struct xha_event *ev)
+{
+    struct xha_fact fact = { .u.host = *ev };
+    int rc = step(d, &fact);
+
+    ev->now = fact.u.host.now;
+    return rc;
+}
+
+static bool lends(enum xha_cluster_event_type type)
+{
+    return type == XHA_CEV_MESSAGE || type == XHA_CEV_REQUEST || type == XHA_CEV_RECALL;
+}
+
+int xha_step_cluster(struct xha_daemon *d, const struct xha_cluster_event *ev)
+{
+    struct xha_fact fact = { .of_cluster = true, .u.cluster = *ev };
+
+    assert(!d->stepping || !lends(ev->type));
+    return step(d, &fact);
 }
 
 void xha_step_done(void *daemon, const struct xha_job *job, const struct xha_job_done *done)
@@ -298,12 +373,32 @@ void xha_step_done(void *daemon, const struct xha_job *job, const struct xha_job
         xha_history_text(d->history, "work", &job->uuid, job->name, text);
     }
     xha_wait_heard(d, job, done);
+    if (d->peers)
+        xha_peers_tell_done(d->peers, job, done);
     feed_done(d, &job->uuid, done);
     xha_wait_done(d, job, done);
 }
 
-void xha_step_progress(void *daemon, const struct xha_job *job, const char *step, uint64_t done,
-                       uint64_t total)
+static void feed_listening(struct xha_daemon *d, const struct xha_job *job, uint64_t port)
 {
-    xha_wait_progress(daemon, job, step, done, total);
+    struct xha_event ev = { .type = XHA_EV_LISTENING, .uuid = job->uuid };
+
+    ev.u.listening.id = job->id;
+    ev.u.listening.port = (uint16_t)port;
+    xha_step(d, &ev);
+}
+
+void xha_step_progress(void *daemon, const struct xha_job *job, const char *step_name, uint64_t done,
+                       uint64_t total, const struct xha_job_pace *pace)
+{
+    struct xha_daemon *d = daemon;
+
+    if (d->peers && job->verb == XHA_VERB_RECEIVE && strcmp(step_name, "listening") == 0 && done > 0 &&
+        done <= UINT16_MAX) {
+        feed_listening(d, job, done);
+        return;
+    }
+    xha_wait_progress(d, job, step_name, done, total);
+    if (d->peers)
+        xha_peers_tell_progress(d->peers, job, step_name, done, total, pace);
 }

@@ -1,7 +1,7 @@
 /*
  * story.c - `why DOMAIN`: where it stands, how that came about, what comes next.
  */
-#include "xhad/ctl/cmd.h"
+#include "xhad/ctl/cmd_cluster.h"
 #include "xhad/base/uuid.h"
 #include <string.h>
 
@@ -119,33 +119,91 @@ static void entry_text(const json_t *e, char *buf, size_t len)
         snprintf(buf, len, "%s %s: %s", time ? time : "", kind ? kind : "", text ? text : "");
 }
 
-void xha_cmd_why(const struct xha_call *call)
+/* The events, oldest first, as lines, newest first. */
+static json_t *lines_of(const json_t *tail)
 {
-    struct xha_domain *dom = xha_call_domain(call);
-    char line[1024], next[256], why[256], since[48];
-    json_t *tail, *story = json_array();
-    struct xha_view v;
+    json_t *story = json_array();
 
-    if (!dom || xha_core_find(call->d->core, &dom->uuid, &v) != 0) {
-        json_decref(story);
-        if (dom)
-            xha_call_error(call, "no-such-domain", "the domain is known but not protected",
-                           "see the alarms in xl-ha log");
-        return;
-    }
-    snprintf(line, sizeof line, "%s is %s since %s: %s", dom->name, xha_state_name(v.state),
-             span_text(xha_clock_now(&call->d->clock).ms - v.since.ms, since, sizeof since),
-             xha_cause_text(v.cause, v.cause_detail, why, sizeof why));
-    next_text(call->d, &v, next, sizeof next);
-    tail = xha_history_tail(call->d->history, &dom->uuid, STORY_LINES);
     for (size_t i = json_array_size(tail); i-- > 0;) {
         char text[1024];
 
         entry_text(json_array_get(tail, i), text, sizeof text);
         json_array_append_new(story, json_string(text));
     }
-    xha_call_ok(call,
-                json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:o, s:o}", "domain", dom->name, "state",
-                          xha_state_name(v.state), "now", line, "next", next, "restarts", (int)v.recoveries,
-                          "max_restarts", (int)v.policy->max_restarts, "story", story, "events", tail));
+    return story;
+}
+
+json_t *xha_story_json(const struct xha_daemon *d, const struct xha_domain *dom)
+{
+    char line[1024], next[256], why[256], since[48];
+    struct xha_view v;
+    json_t *tail, *story;
+
+    if (xha_core_find(d->core, &dom->uuid, &v) != 0)
+        return NULL;
+    snprintf(line, sizeof line, "%s is %s since %s: %s", dom->name, xha_state_name(v.state),
+             span_text(xha_clock_now(&d->clock).ms - v.since.ms, since, sizeof since),
+             xha_cause_text(v.cause, v.cause_detail, why, sizeof why));
+    next_text(d, &v, next, sizeof next);
+    tail = xha_history_tail(d->history, &dom->uuid, STORY_LINES);
+    story = lines_of(tail);
+    return json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:o, s:o}", "domain", dom->name, "state",
+                     xha_state_name(v.state), "now", line, "next", next, "restarts", (int)v.recoveries,
+                     "max_restarts", (int)v.policy->max_restarts, "story", story, "events", tail);
+}
+
+/* What the cluster's state and this host's history say: the owner does not answer, or there is none. */
+static void why_of_state(struct xha_daemon *d, uint64_t client, const struct xha_uuid *uuid, json_int_t lines)
+{
+    char line[1024], why[256], host[XHA_HOST_TEXT], note[200] = "";
+    struct xha_cluster_domain dom;
+    bool free_one;
+    json_t *tail, *story;
+
+    (void)lines;
+    if (xha_cluster_find(xha_peers_state(d->peers), uuid, &dom) != 0) {
+        xha_control_error(d->control, client, "no-such-domain", "the domain is no longer protected", NULL);
+        return;
+    }
+    free_one = dom.phase == XHA_PH_FREE;
+    xha_peers_host(d->peers, dom.owner, host);
+    xha_cause_text(dom.report.cause, dom.report.detail, why, sizeof why);
+    if (free_one)
+        snprintf(line, sizeof line, "%s runs nowhere%s%s", dom.name, dom.want_run ? " and is to run: " : "",
+                 dom.want_run ? dom.wait_text : "");
+    else
+        snprintf(line, sizeof line, "%s is %s on %s: %s", dom.name, xha_state_name(dom.report.state), host,
+                 why);
+    if (!free_one && dom.owner != d->peers->self)
+        snprintf(note, sizeof note, "xhad on %.60s does not answer: this is what this host knows", host);
+    tail = xha_history_tail(d->history, uuid, STORY_LINES);
+    story = lines_of(tail);
+    xha_control_ok(d->control, client,
+                   json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:o, s:o, s:s}", "domain", dom.name, "state",
+                             free_one ? "waiting" : xha_state_name(dom.report.state), "now", line, "next",
+                             free_one && dom.want_run ? "it is placed as soon as a host can take it" : "",
+                             "restarts", (int)dom.report.recoveries, "max_restarts",
+                             (int)dom.policy->max_restarts, "story", story, "events", tail, "note", note));
+}
+
+void xha_cmd_why(const struct xha_call *call)
+{
+    struct xha_domain *dom = xha_call_domain(call);
+    unsigned host;
+    json_t *story;
+
+    if (!dom)
+        return;
+    if (xha_call_elsewhere(call->d, &dom->uuid, &host)) {
+        xha_peers_ask(call->d->peers, call->client, host, "why", &dom->uuid, STORY_LINES, why_of_state);
+        return;
+    }
+    story = xha_story_json(call->d, dom);
+    if (story)
+        xha_call_ok(call, story);
+    else if (call->d->peers)
+        why_of_state(call->d, call->client, &dom->uuid, 0);
+    else
+        xha_call_error(call, "no-such-domain", "the domain is known but not protected",
+                       "see the alarms in xl-ha log");
 }

@@ -1,0 +1,150 @@
+/*
+ * cmd_what_if.c - timing and what-if: what would be, without touching anything.
+ */
+#include "xhad/ctl/cmd_cluster.h"
+#include "xhad/base/uuid.h"
+#include <string.h>
+
+#define WHAT_IF_MAX 1000  /* domains named; more are counted */
+#define PARSE_MS    60000 /* deadline of the question to the helper */
+
+/* ---- timing ---- */
+
+void xha_cmd_timing(const struct xha_call *call)
+{
+    struct xha_timing_fault fault[XHA_TIMING_FAULTS_MAX];
+    struct xha_timing_wish wish;
+    struct xha_timing timing;
+    struct xha_timing_row row;
+    struct xha_timing_case one;
+    json_t *times = json_array(), *cases = json_array(), *faults = json_array();
+    uint32_t n;
+
+    xha_conf_wish(&call->d->conf, &wish);
+    xha_timing_make(&wish, &timing);
+    if (call->d->peers)
+        timing = xha_cluster_policy(xha_peers_state(call->d->peers))->timing; /* what really holds */
+    for (uint32_t i = 0; xha_timing_row(&timing, i, &row); i++)
+        json_array_append_new(times, json_pack("{s:s, s:s, s:s, s:I, s:b}", "name", row.name, "formula",
+                                               row.formula, "doc", row.doc, "ms", (json_int_t)row.ms,
+                                               "by_hand", wish.timing.at[i].ms != 0));
+    for (uint32_t i = 0; xha_timing_case(&wish, &timing, i, &one); i++)
+        json_array_append_new(cases,
+                              json_pack("{s:s, s:s, s:s, s:b, s:I, s:I}", "name", one.name, "formula",
+                                        one.formula, "text", one.text, "recovers", one.recovers, "issued_ms",
+                                        (json_int_t)one.issued_ms, "ms", (json_int_t)one.ms));
+    n = xha_timing_check(&wish, &timing, fault);
+    for (uint32_t i = 0; i < n; i++)
+        json_array_append_new(faults, json_string(fault[i].text));
+    xha_call_ok(call, json_pack("{s:o, s:o, s:o}", "times", times, "cases", cases, "faults", faults));
+}
+
+/* ---- what if ---- */
+
+static void what_if_down(const struct xha_call *call, const char *name)
+{
+    const struct xha_peers *p = call->d->peers;
+    int host = xha_peers_find_host(p, name);
+    struct xha_what_if *out;
+    uint32_t n, homeless;
+    json_t *moves = json_array();
+    char text[200];
+
+    if (host < 0) {
+        json_decref(moves);
+        xha_call_no_host(call, name);
+        return;
+    }
+    out = calloc(WHAT_IF_MAX, sizeof *out);
+    if (!out)
+        abort();
+    n = xha_cluster_what_if_down(xha_peers_state(p), (uint8_t)host, out, WHAT_IF_MAX, &homeless);
+    for (uint32_t i = 0; i < n && i < WHAT_IF_MAX; i++) {
+        struct xha_cluster_domain dom;
+        char uuid[XHA_UUID_TEXT];
+
+        if (xha_cluster_find(xha_peers_state(p), &out[i].uuid, &dom) != 0)
+            continue;
+        json_array_append_new(moves, json_pack("{s:s, s:s, s:o, s:o, s:s}", "domain", dom.name, "uuid",
+                                               xha_uuid_format(&out[i].uuid, uuid), "from",
+                                               xha_host_json(p, out[i].from), "to",
+                                               xha_host_json(p, out[i].to), "text", out[i].text));
+    }
+    free(out);
+    snprintf(text, sizeof text, "without %.60s: %u domains go elsewhere, %u find no place", name,
+             n - homeless, homeless);
+    xha_call_ok(call, json_pack("{s:o, s:o, s:I, s:s}", "down", xha_host_json(p, (unsigned)host), "moves",
+                                moves, "homeless", (json_int_t)homeless, "text", text));
+}
+
+struct adding {
+    struct xha_daemon *d;
+    uint64_t client;
+    struct xha_domain_spec spec;
+};
+
+static void on_parsed(void *user, const struct xha_job *job, const struct xha_job_done *done)
+{
+    struct adding *a = user;
+    json_int_t memory = json_integer_value(json_object_get(done->data, "memory_kib"));
+    json_int_t vcpus = json_integer_value(json_object_get(done->data, "vcpus"));
+    const char *name = json_string_value(json_object_get(done->data, "name"));
+    struct xha_what_if out = { .to = XHA_HOST_NONE };
+    struct xha_needs needs;
+    int rc;
+
+    (void)job;
+    if (done->result != XHA_OK || memory <= 0) {
+        xha_control_error(a->d->control, a->client, "refused", done->message, "nothing was changed");
+    } else {
+        a->spec.policy.memory_kib = (uint64_t)memory;
+        xha_domain_spec_needs(&a->spec, (uint32_t)vcpus, &needs);
+        rc = xha_cluster_what_if_add(xha_peers_state(a->d->peers), &a->spec.policy, &needs, &out);
+        xha_control_ok(a->d->control, a->client,
+                       json_pack("{s:s, s:o, s:I, s:I, s:b, s:s}", "domain", name ? name : "", "to",
+                                 xha_host_json(a->d->peers, out.to), "memory_kib", memory, "vcpus", vcpus,
+                                 "ok", rc == 0, "text", out.text));
+    }
+    xha_domain_spec_clear(&a->spec);
+    free(a);
+}
+
+static void what_if_add(const struct xha_call *call, const char *path)
+{
+    struct xha_job job = { .domid = XHA_DOMID_NONE, .deadline_ms = PARSE_MS };
+    struct adding *a = calloc(1, sizeof *a);
+    struct xha_problems problems = { 0 };
+
+    if (!a)
+        abort();
+    a->d = call->d;
+    a->client = call->client;
+    if (xha_domain_spec_load(path, &a->spec, &problems) != XHA_CONF_OK) {
+        xha_call_error(call, "bad-policy", problems.n ? problems.text[0] : "no memory", NULL);
+        xha_problems_clear(&problems);
+        free(a);
+        return;
+    }
+    job.verb = a->spec.config[0] ? XHA_VERB_PARSE : XHA_VERB_DESCRIBE;
+    snprintf(job.xlcfg, sizeof job.xlcfg, "%s", a->spec.config);
+    snprintf(job.name, sizeof job.name, "%s", a->spec.domain);
+    xha_jobs_start(call->d->jobs, &job, on_parsed, a);
+}
+
+void xha_cmd_what_if(const struct xha_call *call)
+{
+    char down[128] = "", add[XHA_JOB_PATH_MAX] = "";
+
+    if (!xha_call_in_cluster(call))
+        return;
+    if (!xha_request_text(call->request, "down", down, sizeof down) ||
+        !xha_request_text(call->request, "add", add, sizeof add) || !down[0] == !add[0] ||
+        (add[0] && add[0] != '/')) {
+        xha_call_bad_arg(call, "down", "a host; or \"add\" the absolute path of a policy");
+        return;
+    }
+    if (down[0])
+        what_if_down(call, down);
+    else
+        what_if_add(call, add);
+}
