@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <cmocka.h>
 
@@ -386,6 +387,61 @@ static void test_stale_poke(void **state)
     assert_int_equal(XHA_WATCHDOG_ARMED, x->told);
 }
 
+static void test_stale_arming(void **state)
+{
+    struct world *x = *state;
+    pid_t pid;
+
+    xhad_starts(x);
+    pid = holder();
+    kill(pid, SIGSTOP);
+    xha_watchdog_arm(x->w, 60);
+    spend(x, XHA_WATCH_STALE_MS + 300);
+    assert_int_equal(XHA_WATCHDOG_ARMING, x->told);
+    kill(pid, SIGCONT);
+    until(x, x->told == XHA_WATCHDOG_ARMED);
+}
+
+static void test_holder_dies_arming(void **state)
+{
+    struct world *x = *state;
+
+    put(x, "watchdog", "deaf\n");
+    xhad_starts(x);
+    xha_watchdog_arm(x->w, 6);
+    until(x, x->told == XHA_WATCHDOG_ORPHANED); /* as far as anybody can know */
+    put(x, "watchdog", "\n");
+    until(x, x->told == XHA_WATCHDOG_ARMED);
+    assert_int_equal(0, deadline(x, 2));
+}
+
+/* A takeover that was asked for long ago says nothing of now. */
+static void test_stale_takeover(void **state)
+{
+    struct world *x = *state;
+    char path[120];
+    int64_t first;
+    int lock;
+
+    xhad_starts(x);
+    arm(x, 60);
+    first = deadline(x, 1);
+    kill(holder(), SIGKILL);
+    snprintf(path, sizeof path, "%s/watchdog.lock", x->run);
+    lock = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(lock >= 0 && flock(lock, LOCK_EX) == 0); /* the next holder has to wait */
+    until(x, x->told == XHA_WATCHDOG_ORPHANED);
+    xha_watchdog_arm(x->w, 60);
+    spend(x, XHA_WATCH_STALE_MS + 300);
+    close(lock);
+    until(x, strstr(x->text, "armed before"));
+    spend(x, 300);
+    assert_int_equal(first, deadline(x, 1));
+    assert_int_equal(XHA_WATCHDOG_ORPHANED, x->told);
+    arm(x, 60);
+    assert_true(deadline(x, 1) > first);
+}
+
 static void test_both_taken(void **state)
 {
     struct world *x = *state;
@@ -471,12 +527,26 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     static const struct CMUnitTest tests[] = {
-        TEST(test_begins_off),   TEST(test_arms_and_pokes),      TEST(test_other_seconds_same_timer),
-        TEST(test_disarms),      TEST(test_fires_without_pokes), TEST(test_handed_over),
-        TEST(test_orphan_fires), TEST(test_orphan_disarmed),     TEST(test_holder_killed),
-        TEST(test_holder_deaf),  TEST(test_stale_poke),          TEST(test_both_taken),
-        TEST(test_refused),      TEST(test_ended_by_others),     TEST(test_other_boot),
-        TEST(test_unwritable),   TEST(test_no_helper),
+        TEST(test_begins_off),
+        TEST(test_arms_and_pokes),
+        TEST(test_other_seconds_same_timer),
+        TEST(test_disarms),
+        TEST(test_fires_without_pokes),
+        TEST(test_handed_over),
+        TEST(test_orphan_fires),
+        TEST(test_orphan_disarmed),
+        TEST(test_holder_killed),
+        TEST(test_holder_deaf),
+        TEST(test_stale_poke),
+        TEST(test_stale_arming),
+        TEST(test_holder_dies_arming),
+        TEST(test_stale_takeover),
+        TEST(test_both_taken),
+        TEST(test_refused),
+        TEST(test_ended_by_others),
+        TEST(test_other_boot),
+        TEST(test_unwritable),
+        TEST(test_no_helper),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,6 +41,7 @@ struct xha_watchdog {
     unsigned failures; /* starts in a row without an answer */
     bool ready, closing;
     enum xha_watch_type due;     /* ARM or DISARM, to be sent as soon as may be; 0: neither */
+    int64_t due_ms;              /* when it was asked for */
     enum xha_watch_type awaited; /* of this order; 0: none is under way */
     uint32_t seq, wanted_s, seconds;
     bool wanted; /* armed by the caller: pokes count */
@@ -149,6 +150,10 @@ static void send_due(struct xha_watchdog *w)
     if (!type || !idle(w))
         return;
     w->due = 0;
+    /* Of a timer that runs, arming is a poke. */
+    if (type == XHA_WATCH_ARM && w->state == XHA_WATCHDOG_ORPHANED &&
+        xha_watch_now_ms() - w->due_ms > XHA_WATCH_STALE_MS)
+        return;
     order(w, type);
 }
 
@@ -161,6 +166,7 @@ void xha_watchdog_arm(struct xha_watchdog *w, uint32_t seconds)
     w->wanted = true;
     w->wanted_s = seconds;
     w->due = XHA_WATCH_ARM;
+    w->due_ms = xha_watch_now_ms();
     if (w->state != XHA_WATCHDOG_ARMED && w->state != XHA_WATCHDOG_ORPHANED)
         become(w, XHA_WATCHDOG_ARMING, "");
     send_due(w);
@@ -191,6 +197,8 @@ static void take_ready(struct xha_watchdog *w, const struct xha_watch_msg *msg)
         become(w, XHA_WATCHDOG_ORPHANED, "a watchdog timer runs that was armed before");
     else
         become(w, w->wanted ? XHA_WATCHDOG_ARMING : XHA_WATCHDOG_OFF, "");
+    if (!msg->id && w->wanted && !w->due) /* the holder before died over it */
+        w->due = XHA_WATCH_ARM;
     /* The caller is told of OFF even when nothing has changed: the answer to _start(). */
     if (!w->closing)
         uv_timer_start(&w->tell, on_tell, 0, 0);
@@ -225,6 +233,14 @@ static void take_refused(struct xha_watchdog *w, enum xha_watch_type what, const
         become(w, XHA_WATCHDOG_FAILED, msg->text);
 }
 
+/* A poke that was late is lost; what was to begin a timer is asked for again. */
+static void take_stale(struct xha_watchdog *w)
+{
+    xha_log(XHA_LOG_WARNING, "the watchdog: an order came too late and was not carried out");
+    if (w->state == XHA_WATCHDOG_ARMING && w->wanted && !w->due)
+        w->due = XHA_WATCH_ARM;
+}
+
 static void take(struct xha_watchdog *w, const struct xha_watch_msg *msg)
 {
     enum xha_watch_type what = w->awaited;
@@ -243,7 +259,7 @@ static void take(struct xha_watchdog *w, const struct xha_watch_msg *msg)
     else if (msg->type == XHA_WATCH_REFUSED)
         take_refused(w, what, msg);
     else
-        xha_log(XHA_LOG_WARNING, "the watchdog: an order came too late and was not carried out");
+        take_stale(w);
     send_due(w);
 }
 

@@ -40,7 +40,8 @@ struct xha_watchdog *xha_watchdog_new(uv_loop_t *loop, const struct xha_watchdog
  */
 int xha_watchdog_start(struct xha_watchdog *w, const char *helper, const char *run_dir);
 
-/* Arms, takes over, or changes the seconds (2..3600) of the one timer; a poke at the same time. */
+/* Arms, takes over, or changes the seconds (2..3600) of the one timer; a poke at the same time. What waits for a
+ * restart of the helper takes over no timer later than two seconds after the call: call again while ORPHANED. */
 void xha_watchdog_arm(struct xha_watchdog *w, uint32_t seconds);
 
 /* Pokes; nothing when it is neither armed nor orphaned after _arm(). Cheap, may be called often. */
