@@ -83,7 +83,7 @@ static void open_ends(struct end ends[2])
 
 static void make_wires(struct xha_wire *wires[2], int64_t timeout_ms)
 {
-    struct end ends[2];
+    struct end ends[2] = { 0 };
 
     prepare_ends(ends);
     open_ends(ends);
@@ -178,7 +178,7 @@ static void silent_stranger_is_given_up(void **state)
 static void frames_arrive_in_order(void **state)
 {
     struct xha_wire *wires[2];
-    struct xha_frame frame;
+    struct xha_frame frame = { 0 };
     uint8_t *big = calloc(1, XHA_FRAME_PAYLOAD_MAX);
 
     (void)state;
@@ -210,7 +210,7 @@ static void nonsense_frames_fail_the_wire(void **state)
         { 1, 0, 0x10, 0, 3, 0, 0, 0 },     /* one byte too long */
         { 255, 255, 255, 255, 3, 0, 0, 0 } /* much too long */
     };
-    struct xha_frame frame;
+    struct xha_frame frame = { 0 };
     size_t used;
     char err[128];
 
@@ -224,7 +224,7 @@ static void nonsense_frames_fail_the_wire(void **state)
 static void silence_is_noticed(void **state)
 {
     struct xha_wire *wires[2];
-    struct xha_frame frame;
+    struct xha_frame frame = { 0 };
 
     (void)state;
     make_wires(wires, 100);
@@ -261,7 +261,7 @@ static void told_to_stop_ends_a_wait(void **state)
 {
     struct end ends[2];
     struct xha_wire *wire;
-    struct xha_frame frame;
+    struct xha_frame frame = { 0 };
 
     (void)state;
     prepare_ends(ends);
@@ -501,7 +501,7 @@ static void reader_that_gives_up_stops_the_sender(void **state)
 static void frames_out_of_turn_are_refused(void **state)
 {
     struct xha_wire *wires[2];
-    struct made m = { .len = 1 };
+    struct made m = { .bytes = (uint8_t *)"x", .len = 1 };
     struct reading reading = { .want = &m };
 
     (void)state;
@@ -622,7 +622,7 @@ static void offers_are_heard(void **state)
 {
     struct target t = { .refuses = false };
     struct xha_job job = move_job();
-    enum xha_refusal refusal;
+    enum xha_refusal refusal = XHA_REFUSAL_OTHER;
     char err[256];
 
     (void)state;
@@ -639,12 +639,13 @@ static void refusals_are_heard(void **state)
 {
     struct target t = { .refuses = true };
     struct xha_job job = move_job();
-    enum xha_refusal refusal;
+    enum xha_refusal refusal = XHA_REFUSAL_OTHER;
     char err[256];
 
     (void)state;
     write_key(hex, 0600);
     start_target(&t);
+    err[0] = '\0';
     assert_int_equal(offer(&t, &job, &refusal, err, sizeof(err)), -1);
     assert_int_equal(refusal, XHA_REFUSAL_NO_MEMORY);
     assert_string_equal(err, "no room");
@@ -658,7 +659,7 @@ static void strangers_do_not_end_the_listening(void **state)
     struct xha_job job = move_job(), stranger = move_job();
     struct xha_talk talk = { .job = &stranger, .until_ms = xha_move_now_ms() + PATIENCE_MS };
     struct xha_wire *wire;
-    enum xha_refusal refusal;
+    enum xha_refusal refusal = XHA_REFUSAL_OTHER;
     char err[256];
     int fds[2];
 

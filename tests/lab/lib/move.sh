@@ -26,7 +26,7 @@ move_uuid() { # NAME
 # move_job HOST FILE VERB NAME DOMID MORE: writes a job; MORE goes into its "move"
 move_job() {
     on "$1" "rm -f /run/moves/$2.*; cat >/run/moves/$2.job <<'J'
-{\"v\":1,\"id\":$((++move_id)),\"verb\":\"$3\",\"uuid\":\"$(move_uuid "$4")\",\"name\":\"$4\",\"domid\":$5,\"deadline_ms\":180000,\"move\":{\"id\":9,\"key_file\":\"/etc/xhad/cluster.key\"$6}}
+{\"v\":1,\"id\":$((++move_id)),\"verb\":\"$3\",\"uuid\":\"$(move_uuid "$4")\",\"name\":\"$4\",\"domid\":$5,\"deadline_ms\":300000,\"move\":{\"id\":9,\"key_file\":\"/etc/xhad/cluster.key\"$6}}
 J"
 }
 # move_begin HOST FILE: starts its worker
@@ -44,13 +44,13 @@ move_port() { on "$1" "sed -n 's/.*\"listening\",\"done\":\\([0-9]*\\).*/\\1/p' 
 move_start() {
     move_job "$2" in receive "$3" -1 ",\"bind\":\"$MOVE_NET.${2#h}\""
     move_begin "$2" in
-    expect_eventually 20 "the receiver listens" move_listens "$2" in
+    expect_eventually 60 "the receiver listens" move_listens "$2" in
     move_job "$1" out migrate "$3" "$(on "$1" "xl domid $3")" \
         ",\"host\":\"$MOVE_NET.${2#h}\",\"port\":$(move_port "$2" in)${4:-}"
     move_begin "$1" out
 }
 move_ends() { # FROM TO
-    expect_eventually 150 "both workers have ended" eval "move_done $1 out && move_done $2 in"
+    expect_eventually 300 "both workers have ended" eval "move_done $1 out && move_done $2 in"
 }
 
 # move_order HOST NAME VERB: what the cluster would order: resume or destroy
