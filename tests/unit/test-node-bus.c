@@ -171,7 +171,7 @@ static void lose_an_end(bool source, enum xha_move_mode mode, int64_t after_ms)
 static void test_move_loses_an_end(void **state)
 {
     (void)state;
-    for (int64_t ms = STEP; ms <= 4000; ms += STEP) {
+    for (int64_t ms = STEP; ms <= 4400; ms += 2 * STEP) {
         for (int mode = XHA_MOVE_LIVE; mode <= XHA_MOVE_COLD; mode++) {
             lose_an_end(true, (enum xha_move_mode)mode, ms);
             lose_an_end(false, (enum xha_move_mode)mode, ms);
@@ -220,7 +220,7 @@ static void restart_at(bool source, enum xha_move_mode mode, int64_t after_ms)
 static void test_move_over_a_restart_of_xhad(void **state)
 {
     (void)state;
-    for (int64_t ms = STEP; ms <= 4000; ms += STEP) {
+    for (int64_t ms = STEP; ms <= 4400; ms += 2 * STEP) {
         for (int mode = XHA_MOVE_LIVE; mode <= XHA_MOVE_COLD; mode++) {
             restart_at(true, (enum xha_move_mode)mode, ms);
             restart_at(false, (enum xha_move_mode)mode, ms);
