@@ -25,7 +25,6 @@ void xha_node_free(struct xha_node *node)
 
 int xha_node_new(const struct xha_node_settings *s, uint64_t next_id, struct xha_node **node_r)
 {
-    struct xha_event no_permit = { .type = XHA_EV_PERMIT, .host = s->cluster.self };
     struct xha_node *node;
     int rc;
 
@@ -45,7 +44,6 @@ int xha_node_new(const struct xha_node_settings *s, uint64_t next_id, struct xha
         xha_node_free(node);
         return rc;
     }
-    xha_core_step(node->core, &no_permit, &node->scratch); /* nothing is planned yet */
     *node_r = node;
     return XHA_CORE_OK;
 }
@@ -64,6 +62,17 @@ static void put(struct xha_node *node, const struct xha_action *action)
     node->carry[node->n_carry++] = *action;
 }
 
+/* Before the first fact, and with its time: the core counts from there how long it has seen nothing. */
+static void begin_life(struct xha_node *node)
+{
+    struct xha_event no_permit = { .type = XHA_EV_PERMIT, .now = node->now, .host = node->self };
+
+    if (node->lives)
+        return;
+    node->lives = true;
+    xha_core_step(node->core, &no_permit, &node->scratch); /* nothing is planned yet */
+}
+
 static void begin(struct xha_node *node, struct xha_node_plan *plan, struct xha_time now)
 {
     uint32_t n = node->n_carry < XHA_PLAN_MAX ? node->n_carry : XHA_PLAN_MAX;
@@ -71,6 +80,7 @@ static void begin(struct xha_node *node, struct xha_node_plan *plan, struct xha_
     node->plan = plan;
     if (node->now.ms < now.ms)
         node->now = now;
+    begin_life(node);
     plan->host.n = plan->cluster.n = 0;
     memcpy(plan->host.action, node->carry, n * sizeof node->carry[0]);
     plan->host.n = n;

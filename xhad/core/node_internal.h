@@ -67,6 +67,7 @@ struct queue {
 };
 
 struct xha_node {
+    bool lives; /* it was told something */
     struct xha_core *core;
     struct xha_cluster *cluster;
     uint8_t self;
