@@ -208,3 +208,5 @@ copies() { # NAME: on all hosts that have power
     echo $n
 }
 domid() { XHA_SIM_DIR=$T/h$1/sim "$sim" ctl get "$2" domid 2>/dev/null; } # HOST NAME
+moving() { [ "$(field "$1" list -- ".[] | select(.name == \"$2\") | .phase")" = moving ]; } # ASKED NAME
+begun_on() { grep -c "^[0-9.]* work $2 $3 " "$T/h$1/sim/trace"; }                         # HOST VERB NAME

@@ -23,15 +23,20 @@ json_t *xha_host_json(const struct xha_peers *p, unsigned host)
 
 /* ---- list ---- */
 
-static const char *state_of(const struct xha_cluster_domain *dom)
+/* Of a domain whose host is lost nobody knows how it is. */
+static const char *state_of(const struct xha_daemon *d, const struct xha_cluster_domain *dom)
 {
+    struct xha_cluster_host owner;
+
     if (dom->phase == XHA_PH_FREE)
         return dom->want_run ? "waiting" : "stopped";
+    if (xha_cluster_host(xha_peers_state(d->peers), dom->owner, &owner) && owner.state == XHA_HOST_LOST)
+        return "lost";
     return xha_state_name(dom->report.state);
 }
 
 /* What only the owner's xhad knows is null. */
-static json_t *remote_entry(const struct xha_cluster_domain *dom)
+static json_t *remote_entry(const struct xha_daemon *d, const struct xha_cluster_domain *dom)
 {
     char uuid[XHA_UUID_TEXT], why[256];
     const struct xha_report *r = &dom->report;
@@ -43,7 +48,7 @@ static json_t *remote_entry(const struct xha_cluster_domain *dom)
         xha_cause_text(r->cause, r->detail, why, sizeof why);
     return json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:i, s:I, s:I, s:b, s:s, s:n, s:n, s:n, s:b}", "name",
                      dom->name, "uuid", xha_uuid_format(&dom->uuid, uuid), "domid",
-                     free_one ? XHA_DOMID_NONE : (int)r->domid, "state", state_of(dom), "purpose",
+                     free_one ? XHA_DOMID_NONE : (int)r->domid, "state", state_of(d, dom), "purpose",
                      xha_purpose_name(r->purpose), "protection", xha_protection_name(dom->policy->protection),
                      "restarts", (int)r->recoveries, "term", (json_int_t)dom->term, "mem_kib",
                      (json_int_t)dom->policy->memory_kib, "held", 0, "why", why, "since_ms", "beat_age_ms",
@@ -60,7 +65,7 @@ json_t *xha_state_entry(const struct xha_daemon *d, const struct xha_cluster_dom
     if (here && xha_core_find(d->core, &dom->uuid, &view) == 0)
         entry = xha_view_entry(d, &view);
     else
-        entry = remote_entry(dom);
+        entry = remote_entry(d, dom);
     json_object_set_new(entry, "host", owned ? xha_host_json(p, dom->owner) : json_null());
     json_object_set_new(entry, "host_id", owned ? json_integer(dom->owner) : json_null());
     json_object_set_new(entry, "here", json_boolean(here));

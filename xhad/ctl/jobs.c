@@ -55,7 +55,7 @@ struct xha_jobs {
 /* Called by its id of the core's; all else are questions of the daemon. */
 static bool is_deed(enum xha_verb verb)
 {
-    return verb < XHA_VERB_IMPORT || verb == XHA_VERB_MIGRATE || verb == XHA_VERB_RECEIVE;
+    return verb < XHA_VERB_IMPORT || (verb >= XHA_VERB_MIGRATE && verb <= XHA_VERB_RECEIVE_DISKS);
 }
 
 struct xha_jobs *xha_jobs_new(uv_loop_t *loop, const char *run_dir, const char *helper,

@@ -104,6 +104,7 @@ static void on_housekeeping(uv_timer_t *timer)
 
     xha_peers_requests_check(p, false);
     xha_peers_questions_check(p, false);
+    xha_peers_watchdog_judge(p);
     p->texts_changed |= p->texts_missing > 0; /* it is asked for again */
     xha_peers_step(p, &ev);
 }

@@ -71,9 +71,11 @@ struct xha_peers {
     /* this host */
     struct xha_host_info info;
     bool info_told;
-    int64_t poked_ms;      /* when a poke was last asked for */
-    uint64_t disarm_after; /* index that must be committed before the watchdog is disarmed; 0: none */
-    bool leaving;          /* xhad is being stopped: not armed any more */
+    enum xha_timing_real real; /* how corosync's times fit, as it was last told */
+    bool unsafe;               /* corosync is set so that healthy hosts would be reset: not armed */
+    int64_t poked_ms;          /* when a poke was last asked for */
+    uint64_t disarm_after;     /* index that must be committed before the watchdog is disarmed; 0: none */
+    bool leaving;              /* xhad is being stopped: not armed any more */
 
     /* orders, texts, talks */
     uint64_t number; /* of the newest request */
@@ -148,6 +150,8 @@ void xha_peers_boot(struct xha_uuid *boot_r);
 /* ---- peers_watchdog.c ---- */
 
 int xha_peers_watchdog_open(struct xha_peers *p);
+/* Holds corosync's times against the cluster's: what does not fit is told, and keeps the watchdog off. */
+void xha_peers_watchdog_judge(struct xha_peers *p);
 /* A step is complete: pokes when that is due and allowed; arms and disarms. */
 void xha_peers_watchdog(struct xha_peers *p);
 

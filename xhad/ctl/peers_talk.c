@@ -67,6 +67,11 @@ static json_t *progress_json(const struct xha_job *job, const char *step, uint64
     return json;
 }
 
+static bool is_sending(enum xha_verb verb)
+{
+    return verb == XHA_VERB_MIGRATE || verb == XHA_VERB_SEND_DISKS;
+}
+
 void xha_peers_tell_progress(struct xha_peers *p, const struct xha_job *job, const char *step, uint64_t done,
                              uint64_t total, const struct xha_job_pace *pace)
 {
@@ -75,14 +80,14 @@ void xha_peers_tell_progress(struct xha_peers *p, const struct xha_job *job, con
     char uuid[XHA_UUID_TEXT];
     json_t *json;
 
-    if (job->verb == XHA_VERB_RECEIVE)
+    if (job->verb == XHA_VERB_RECEIVE || job->verb == XHA_VERB_RECEIVE_DISKS)
         return;
     json = progress_json(job, step, done, total, pace);
     if (!json)
         return;
     xha_peers_wait_progress(p, &job->uuid, json);
     interest = xha_peers_interest(p, &job->uuid);
-    if ((job->verb == XHA_VERB_MIGRATE || interest->elsewhere) && now - interest->told_ms >= PROGRESS_MS) {
+    if ((is_sending(job->verb) || interest->elsewhere) && now - interest->told_ms >= PROGRESS_MS) {
         interest->told_ms = now;
         json_object_set_new(json, "uuid", json_string(xha_uuid_format(&job->uuid, uuid)));
         xha_peers_send_json(p, XHA_PEERS_PROGRESS, json_incref(json));
@@ -96,7 +101,7 @@ void xha_peers_tell_done(struct xha_peers *p, const struct xha_job *job, const s
     char uuid[XHA_UUID_TEXT];
 
     xha_peers_wait_worker(p, &job->uuid, xha_verb_name(job->verb), done->result, done->message);
-    if (!interest->elsewhere && (job->verb != XHA_VERB_MIGRATE || done->result == XHA_OK))
+    if (!interest->elsewhere && (!is_sending(job->verb) || done->result == XHA_OK))
         return;
     if (job->verb == XHA_VERB_CHECKPOINT || job->verb == XHA_VERB_SCHED)
         interest->elsewhere = false;

@@ -50,8 +50,28 @@ static bool is_wanted(const struct xha_peers *p, const struct xha_cluster_status
 {
     struct xha_cluster_host self;
 
-    return status->armed && !p->leaving && p->d->conf.no_quorum == XHA_NO_QUORUM_FENCE &&
+    return status->armed && !p->leaving && !p->unsafe && p->d->conf.no_quorum == XHA_NO_QUORUM_FENCE &&
            xha_cluster_host(xha_peers_state(p), p->self, &self) && self.state == XHA_HOST_IN;
+}
+
+void xha_peers_watchdog_judge(struct xha_peers *p)
+{
+    const struct xha_timing *timing = &xha_cluster_policy(xha_peers_state(p))->timing;
+    struct xha_span token = { xha_engine_token_ms(p->engine) },
+                    consensus = { xha_engine_consensus_ms(p->engine) };
+    enum xha_timing_real real;
+    char why[320], text[500];
+
+    if (!p->up || !token.ms || !timing->detection.ms)
+        return;
+    real = xha_timing_real(timing, token, consensus, why, sizeof why);
+    p->unsafe = real == XHA_TIMING_UNSAFE;
+    if (real != p->real && real != XHA_TIMING_KEPT) {
+        snprintf(text, sizeof text, "corosync's times do not fit: %s%s", why,
+                 p->unsafe ? ". Until then this host does not fence itself" : "");
+        xha_peers_alarm(p, "timing", p->unsafe ? XHA_SEV_CRITICAL : XHA_SEV_WARNING, text);
+    }
+    p->real = real;
 }
 
 /* First the others know that it is not armed, then it is not. */

@@ -134,6 +134,19 @@ static enum xha_verb verb_of(enum xha_action_type type)
     return verb[type];
 }
 
+/* Of a stopped domain the disks alone are moved. */
+static enum xha_verb verb_of_move(const struct xha_action *a)
+{
+    if (!a->u.deed.move.disks)
+        return verb_of(a->type);
+    return a->type == XHA_ACT_MIGRATE ? XHA_VERB_SEND_DISKS : XHA_VERB_RECEIVE_DISKS;
+}
+
+static bool is_move(enum xha_action_type type)
+{
+    return type == XHA_ACT_MIGRATE || type == XHA_ACT_RECEIVE;
+}
+
 void xha_step_job(const struct xha_daemon *d, const struct xha_domain *dom, struct xha_job *job_r)
 {
     const struct xha_domain_spec *spec = &dom->spec;
@@ -185,12 +198,12 @@ static void do_deed(void *user, const struct xha_action *a)
     }
     xha_step_job(d, dom, &job);
     job.id = a->id;
-    job.verb = verb_of(a->type);
+    job.verb = is_move(a->type) ? verb_of_move(a) : verb_of(a->type);
     job.term = a->term;
     job.domid = a->u.deed.domid;
     job.deadline_ms = a->u.deed.deadline.ms;
     job.checkpoint.number = a->u.deed.checkpoint;
-    if (a->type == XHA_ACT_MIGRATE || a->type == XHA_ACT_RECEIVE)
+    if (is_move(a->type))
         xha_peers_move_job(d->peers, a, &job);
     xha_jobs_start(d->jobs, &job, xha_step_done, d);
 }
@@ -393,8 +406,8 @@ void xha_step_progress(void *daemon, const struct xha_job *job, const char *step
 {
     struct xha_daemon *d = daemon;
 
-    if (d->peers && job->verb == XHA_VERB_RECEIVE && strcmp(step_name, "listening") == 0 && done > 0 &&
-        done <= UINT16_MAX) {
+    if (d->peers && (job->verb == XHA_VERB_RECEIVE || job->verb == XHA_VERB_RECEIVE_DISKS) &&
+        strcmp(step_name, "listening") == 0 && done > 0 && done <= UINT16_MAX) {
         feed_listening(d, job, done);
         return;
     }
