@@ -35,7 +35,8 @@ void xha_cl_rebuild(struct xha_cluster *cl)
     memset(cl->wanted.pos, 0xff, cl->wanted.max * sizeof *cl->wanted.pos);
     memset(cl->timers.pos, 0xff, cl->timers.max * sizeof *cl->timers.pos);
     memset(cl->coming, 0, sizeof cl->coming);
-    cl->wanted.n = cl->timers.n = 0;
+    cl->wanted.n = cl->timers.n = cl->n_later = 0;
+    cl->info_at = 0;
     xha_cl_place_clear(cl);
     xha_cl_place_names(cl);
     for (uint32_t i = 0; i < cl->st->n; i++) {

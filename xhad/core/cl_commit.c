@@ -9,24 +9,29 @@
 
 /* ---- settled ---- */
 
-static xha_hostset known(const struct cl_state *st)
+void xha_cl_know(struct cl_state *st)
 {
-    xha_hostset set = 0;
+    xha_hostset fenced;
 
-    for (uint32_t h = 0; h < XHA_HOSTS_MAX; h++)
-        if (st->host[h].state != XHA_HOST_UNKNOWN && st->host[h].state != XHA_HOST_LEFT)
-            set |= BIT(h);
-    return set;
+    if (st->known_at == st->host_changes)
+        return;
+    st->known_at = st->host_changes;
+    st->known = ~(xha_cl_hosts(st, XHA_HOST_UNKNOWN) | xha_cl_hosts(st, XHA_HOST_LEFT));
+    st->lost = xha_cl_hosts(st, XHA_HOST_LOST);
+    fenced = xha_cl_hosts(st, XHA_HOST_FENCED);
+    st->settled = xha_cl_majority(st) || !(st->known & ~st->members & ~fenced);
 }
 
-bool xha_cl_majority(const struct cl_state *st)
+bool xha_cl_majority(struct cl_state *st)
 {
-    return 2 * cl_count(st->members) > cl_count(known(st) | st->members);
+    xha_cl_know(st);
+    return 2 * cl_count(st->members) > cl_count(st->known | st->members);
 }
 
-bool xha_cl_settled(const struct cl_state *st)
+bool xha_cl_settled(struct cl_state *st)
 {
-    return xha_cl_majority(st) || !(known(st) & ~st->members & ~xha_cl_hosts(st, XHA_HOST_FENCED));
+    xha_cl_know(st);
+    return st->settled;
 }
 
 void xha_cl_mark_settled(struct xha_cluster *cl)

@@ -329,6 +329,7 @@ static int dispatch(struct xha_cluster *cl, const struct xha_cluster_event *ev)
         cl->info = ev->u.info;
         cl->info.version = XHA_WIRE_VERSION;
         cl->have_info = true;
+        cl->info_at = 0;
         return XHA_CORE_OK;
     case XHA_CEV_VIEW:
         xha_cl_view(cl, &ev->u.view);
@@ -349,6 +350,7 @@ static int dispatch(struct xha_cluster *cl, const struct xha_cluster_event *ev)
         return xha_cl_result(cl, ev);
     case XHA_CEV_CLEARED:
         cl->cleared = true;
+        cl->info_at = 0;
         return XHA_CORE_OK;
     case XHA_CEV_REPORT:
     case XHA_CEV_GIVE:

@@ -74,11 +74,13 @@ void xha_cl_fence_do(struct xha_cluster *cl)
 {
     if (!cl->quorate)
         return;
-    for (uint8_t host = 0; host < XHA_HOSTS_MAX; host++) {
+    xha_cl_know(cl->st);
+    for (xha_hostset rest = cl->st->lost; rest; rest &= rest - 1) {
+        uint8_t host = cl_lowest(rest);
         const struct cl_host *h = &cl->st->host[host];
         struct cl_lead_host *eye = &cl->eye[host];
 
-        if (h->state != XHA_HOST_LOST || h->executor != cl->self)
+        if (h->executor != cl->self)
             continue;
         if (eye->done_attempt == h->attempt) {
             answer(cl, host);

@@ -272,6 +272,10 @@ struct cl_state {
 
     /* here only */
     uint64_t armed_changed;
+    uint64_t host_changes;   /* counts them, so that what follows from hosts is found out once */
+    uint64_t known_at;       /* host_changes of the sums below */
+    xha_hostset known, lost; /* known: neither unknown nor left */
+    bool settled;
     uint32_t n, n_slots, n_buckets, n_free, n_moving;
     uint64_t hash;
     uint32_t *order; /* slots of those in it, dense */
@@ -347,6 +351,7 @@ struct xha_cluster {
 
     /* this host */
     struct xha_host_info info;
+    uint64_t info_at; /* host_changes when our info was last compared */
     bool have_info, info_flies, cleared, leaving;
     bool quorate, exclusive, told_settled, told_quorate;
     struct xha_time pulse_sent, pulse_back;
@@ -385,7 +390,7 @@ struct xha_cluster {
     /* requests */
     struct cl_wait wait[CL_PENDING_MAX];
     struct cl_order order[CL_ORDERS_MAX];
-    uint32_t flying;
+    uint32_t flying, n_waits, n_orders;
 
     /* leading */
     struct cl_lead_host eye[XHA_HOSTS_MAX];
@@ -393,6 +398,7 @@ struct xha_cluster {
     uint32_t proposed[CL_FLYING_MAX], n_proposed; /* domains */
     struct heap wanted;                           /* FREE and wanted, in the order of placing */
     struct heap timers;
+    uint32_t n_later;
     uint32_t coming[XHA_TIERS];
     uint8_t last_placed;     /* round robin */
     xha_hostset was_members; /* of the synced view before; 0: without quorum since */
@@ -531,8 +537,9 @@ void xha_cl_mute(struct xha_cluster *cl, uint8_t host); /* it speaks another ver
 void xha_cl_own_info(const struct xha_cluster *cl, struct xha_host_info *info_r);
 
 /* ---- cl_commit.c ---- */
-bool xha_cl_settled(const struct cl_state *st);
-bool xha_cl_majority(const struct cl_state *st);
+bool xha_cl_settled(struct cl_state *st);
+void xha_cl_know(struct cl_state *st); /* known, lost, settled, when hosts have changed */
+bool xha_cl_majority(struct cl_state *st);
 void xha_cl_mark_settled(struct xha_cluster *cl);
 void xha_cl_stored(struct xha_cluster *cl, uint64_t lsn);
 void xha_cl_ack(struct xha_cluster *cl, const struct cl_message *m);

@@ -20,6 +20,8 @@ static void timer(struct xha_cluster *cl, struct cl_dom *d, enum cl_timer what, 
 {
     uint32_t item = cl_slot(cl->st, d) * CL_T_N_ + what;
 
+    if (what == CL_T_LATER)
+        cl->n_later += (at.ms != INT64_MAX) - (uint32_t)xha_heap_has(&cl->timers, item);
     if (at.ms == INT64_MAX)
         xha_heap_drop(&cl->timers, item);
     else if (!xha_heap_has(&cl->timers, item) || what == CL_T_LATER)
@@ -128,7 +130,7 @@ static void kick(struct xha_cluster *cl)
             i++;
             continue;
         }
-        xha_heap_drop(&cl->timers, item); /* another one takes its place */
+        timer(cl, d, CL_T_LATER, XHA_TIME_NEVER); /* another one takes its place */
         xha_cl_queue(cl, d);
     }
 }
@@ -241,7 +243,9 @@ void xha_cl_watch(struct xha_cluster *cl)
 {
     if (!xha_cl_leads(cl))
         return;
-    for (uint8_t h = 0; h < XHA_HOSTS_MAX; h++) {
+    xha_cl_know(cl->st);
+    for (xha_hostset rest = cl->st->known; rest; rest &= rest - 1) {
+        uint8_t h = cl_lowest(rest);
         struct cl_lead_host *eye = &cl->eye[h];
         enum xha_host_state state = cl->st->host[h].state;
 
@@ -264,7 +268,7 @@ void xha_cl_timers(struct xha_cluster *cl)
         uint32_t item = cl->timers.item[0].what;
         struct cl_dom *d = &cl->st->dom[item / CL_T_N_];
 
-        xha_heap_drop(&cl->timers, item);
+        timer(cl, d, (enum cl_timer)(item % CL_T_N_), XHA_TIME_NEVER);
         switch (item % CL_T_N_) {
         case CL_T_CAP:
             d->capped = true;

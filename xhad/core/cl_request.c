@@ -155,6 +155,7 @@ static void push_order(struct xha_cluster *cl, const struct cl_message *m)
         o->order = m->u.request.order;
         o->checkpoint = m->u.request.checkpoint;
         o->index = cl->st->rank.index;
+        cl->n_orders++;
         return;
     }
     xha_cl_say(cl, XHA_SEV_WARNING, XHA_CC_NONE, cl->self, &m->uuid, 0,
@@ -478,6 +479,7 @@ int xha_cl_request(struct xha_cluster *cl, const struct xha_cluster_event *ev)
     wait->len = (uint32_t)w.pos;
     wait->number = ev->u.request.number;
     wait->state = CL_W_QUEUED;
+    cl->n_waits++;
     return XHA_CORE_OK;
 }
 
@@ -542,14 +544,18 @@ static void answer_committed(struct xha_cluster *cl)
             continue;
         answer_now(cl, wait->number, wait->rc, wait->text);
         wait->state = CL_W_UNUSED;
+        cl->n_waits--;
     }
 }
 
 void xha_cl_request_say(struct xha_cluster *cl)
 {
-    say_requests(cl);
-    say_results(cl);
-    answer_committed(cl);
+    if (cl->n_waits) {
+        say_requests(cl);
+        answer_committed(cl);
+    }
+    if (cl->n_orders)
+        say_results(cl);
 }
 
 /* A new epoch: what was not applied is said again, and who was to answer may be gone. */
@@ -589,8 +595,10 @@ void xha_cl_result_told(struct xha_cluster *cl, const struct cl_message *m)
     if (m->from == cl->self)
         for (uint32_t i = 0; i < CL_ORDERS_MAX; i++)
             if (cl->order[i].state == CL_O_FLIES && cl->order[i].request.origin == name->origin &&
-                cl->order[i].request.number == name->number)
+                cl->order[i].request.number == name->number) {
                 cl->order[i].state = CL_O_UNUSED;
+                cl->n_orders--;
+            }
     if (name->origin != cl->self || !(wait = wait_of(cl, name->number)) || wait->state != CL_W_OWNER ||
         wait->owner != m->from)
         return;

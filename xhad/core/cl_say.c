@@ -130,6 +130,8 @@ static void say_host(struct xha_cluster *cl)
     uint8_t a[1280], b[1280];
     size_t a_len, b_len;
 
+    if (cl->info_at == cl->st->host_changes)
+        return;
     if (h->state == XHA_HOST_IN)
         cl->cleared = false;
     if (cl->info_flies || (h->state != XHA_HOST_IN && !clears))
@@ -137,8 +139,10 @@ static void say_host(struct xha_cluster *cl)
     xha_cl_own_info(cl, &own);
     a_len = xha_cl_info_bytes(&own, a, sizeof a);
     b_len = xha_cl_info_bytes(&h->info, b, sizeof b);
-    if (!clears && a_len == b_len && !memcmp(a, b, a_len))
+    if (!clears && a_len == b_len && !memcmp(a, b, a_len)) {
+        cl->info_at = cl->st->host_changes;
         return;
+    }
     if (!xha_cl_may_fly(cl))
         return;
     struct cl_message *m = xha_cl_put(cl);

@@ -55,6 +55,7 @@ void xha_cl_hash_host(struct cl_state *st, uint8_t host)
     struct cl_wire w = cl_writer(buf, sizeof buf);
     struct cl_host *h = &st->host[host];
 
+    st->host_changes++;
     st->hash ^= h->hash;
     h->hash = 0;
     if (h->state == XHA_HOST_UNKNOWN)
@@ -142,6 +143,7 @@ void xha_cl_state_clear(struct cl_state *st)
     st->n = st->n_moving = 0;
     st->hash = 0;
     st->armed_changed = 0;
+    st->host_changes++;
 }
 
 /* ---- domains by UUID ---- */

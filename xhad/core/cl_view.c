@@ -12,7 +12,7 @@ void xha_cluster_status(const struct xha_cluster *cl, struct xha_cluster_status 
     *status_r = (struct xha_cluster_status){
         .quorate = cl->quorate,
         .synced = cl->phase == CL_SYNCED,
-        .settled = cl->phase == CL_SYNCED && xha_cl_settled(st),
+        .settled = cl->phase == CL_SYNCED && xha_cl_settled(cl->st),
         .leader_known = cl->phase == CL_SYNCED,
         /* Off only when that is committed: till then others may count on our watchdog. */
         .armed = st->armed || st->armed_changed > cl->committed,
@@ -26,12 +26,10 @@ void xha_cluster_status(const struct xha_cluster *cl, struct xha_cluster_status 
         .nodes = cl->phase == CL_NO_VIEW ? 0 : cl->view.nodes,
         .domains = st->n,
         .moving = st->n_moving,
-        .free_waiting = cl->wanted.n,
+        .free_waiting = cl->wanted.n + cl->n_later,
     };
     for (uint32_t h = 0; h < XHA_HOSTS_MAX; h++)
         status_r->hosts += st->host[h].state != XHA_HOST_UNKNOWN;
-    for (uint32_t i = 0; i < cl->timers.n; i++)
-        status_r->free_waiting += cl->timers.item[i].what % CL_T_N_ == CL_T_LATER;
 }
 
 const struct xha_cluster_policy *xha_cluster_policy(const struct xha_cluster *cl)

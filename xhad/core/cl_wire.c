@@ -400,6 +400,8 @@ static void wvolatile(struct cl_wire *w, struct cl_message *m)
     case CL_PULSE:
         u = (uint64_t)m->u.pulse;
         xha_cl_w64(w, &u);
+        if (u > INT64_MAX)
+            w->bad = true;
         m->u.pulse = (int64_t)(u & INT64_MAX);
         break;
     case CL_RESULT:
