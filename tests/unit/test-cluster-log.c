@@ -191,11 +191,12 @@ static void what_if(void **state)
 static void admission(void **state)
 {
     struct net *net = net_whole(2);
-    struct xha_cluster_policy policy = { .parallel_moves = 2, .survive = 1 };
+    struct xha_cluster_policy policy = net_policy(30000);
     struct xha_cluster_event ev = net_request(net, 0, XHA_RQ_SETTINGS, 0);
     uint8_t d;
 
     (void)state;
+    policy.survive = 1;
     ev.u.request.settings = &policy;
     assert_int_equal(net_ask(net, 0, ev), 0);
     for (d = 1; d < 20; d++)
