@@ -409,6 +409,8 @@ static void disk_is_slow(void **state)
     net->host[1].no_disk = true;
     assert_int_equal(net_protect(net, 0, 1, 0), 99);
     assert_false(net_domain(net, 0, 1).committed);
+    net_pass(net, 15000);
+    assert_int_equal(net->host[0].alarms[XHA_CC_XHAD_GONE], 1); /* by name */
     net->host[1].no_disk = false;
     net_stored(net, 1);
     net_run(net);

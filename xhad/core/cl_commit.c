@@ -268,6 +268,43 @@ static void tell_settled(struct xha_cluster *cl)
                    "here, are fenced, or `xl-ha confirm-fenced` says that they are off");
 }
 
+/* Somebody's disk or xhad holds the others up. */
+static void waits(struct xha_cluster *cl)
+{
+    uint8_t slowest = cl_lowest(cl->st->members);
+
+    if (cl->committed == cl->st->rank.index || !xha_cl_settled(cl->st) || !cl->quorate) {
+        cl->commit_at = XHA_TIME_NEVER;
+        cl->commit_said = false;
+        return;
+    }
+    if (cl->commit_at.ms == INT64_MAX || cl->commit_index != cl->committed) {
+        cl->commit_at.ms = cl->now.ms + CL_COMMIT_MS;
+        cl->commit_index = cl->committed;
+    }
+    if (before(cl->now, cl->commit_at)) {
+        xha_cl_next(cl, cl->commit_at);
+        return;
+    }
+    if (cl->commit_said || !xha_cl_leads(cl))
+        return;
+    for (xha_hostset rest = cl->st->members; rest; rest &= rest - 1)
+        if (cl->acked[cl_lowest(rest)] < cl->acked[slowest])
+            slowest = cl_lowest(rest);
+    cl->commit_said = true;
+    xha_cl_say(
+        cl, XHA_SEV_CRITICAL, XHA_CC_XHAD_GONE, slowest, NULL, 2,
+        "host %s has not stored what was decided for %d s: nothing new is done until it has; look at its "
+        "disk and its xhad",
+        xha_cl_host_name(cl, slowest), CL_COMMIT_MS / 1000);
+}
+
+static void show_armed(struct xha_cluster *cl)
+{
+    if (cl->st->armed || cl->st->armed_changed <= cl->committed)
+        cl->armed = cl->st->armed;
+}
+
 void xha_cl_commit_say(struct xha_cluster *cl)
 {
     if (cl->phase != CL_NO_VIEW)
@@ -278,6 +315,8 @@ void xha_cl_commit_say(struct xha_cluster *cl)
     xha_cl_commit(cl);
     tell_changed(cl);
     tell_settled(cl);
+    show_armed(cl);
+    waits(cl);
     if (xha_cl_leads(cl))
         quiet(cl);
     compare(cl);

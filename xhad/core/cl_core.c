@@ -55,6 +55,7 @@ int xha_cluster_new(const struct xha_cluster_settings *settings, struct xha_clus
         xha_cluster_free(cl);
         return rc;
     }
+    cl->commit_at = XHA_TIME_NEVER;
     cl->pulse_sent = cl->pulse_back = (struct xha_time){ -1 };
     cl->winner = cl->last_placed = XHA_HOST_NONE;
     for (uint32_t h = 0; h < XHA_HOSTS_MAX; h++)

@@ -46,6 +46,7 @@
 #define CL_FENCE_MARGIN_MS 30000
 #define CL_WANTED_MS       300000 /* FENCE_WANTED is said again */
 #define CL_GONE_MS         30000  /* XHAD_GONE is said after so long */
+#define CL_COMMIT_MS       10000  /* a commit that waits longer is told */
 #define CL_CHECK_MESSAGES  1000
 #define CL_CHECK_MS        30000
 #define CL_EVACUATE_MS     10000 /* those that could not move are looked at again */
@@ -351,6 +352,10 @@ struct xha_cluster {
 
     /* this host */
     struct xha_host_info info;
+    bool armed;                /* self-fencing is wanted; not so only when that is committed */
+    struct xha_time commit_at; /* since then something waits to be committed; NEVER: nothing */
+    uint64_t commit_index;
+    bool commit_said;
     uint64_t info_at; /* host_changes when our info was last compared */
     bool have_info, info_flies, cleared, leaving;
     bool quorate, exclusive, told_settled, told_quorate;

@@ -313,6 +313,8 @@ void xha_cl_decided(struct xha_cluster *cl, struct cl_dom *d)
 /* A new epoch: what was proposed and not applied is proposed again. */
 void xha_cl_lead_again(struct xha_cluster *cl)
 {
+    for (uint32_t i = cl->st->moving.head; i != NONE32; i = cl->st->dom[i].link[CL_L_MOVING].next)
+        cl->st->dom[i].ended_move = 0;
     while (cl->n_proposed) {
         struct cl_dom *d = &cl->st->dom[cl->proposed[cl->n_proposed - 1]];
 

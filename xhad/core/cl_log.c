@@ -221,6 +221,7 @@ void xha_cl_adopt(struct xha_cluster *cl)
         d->changed = cl->st->rank.index + 1; /* nothing of it is committed here before the next epoch is */
         xha_cl_append(cl->st, &cl->st->changed, CL_L_CHANGED, d);
     }
+    cl->st->armed_changed = cl->st->rank.index + 1;
     cl->committed = 0;
     xha_cl_rebuild(cl);
 }
@@ -401,6 +402,7 @@ int xha_cl_recall(struct xha_cluster *cl, const uint8_t *bytes, size_t len)
     rc = recall(cl, kind, &w);
     cl->replaying = false;
     cl->broken = rc != XHA_CORE_OK; /* what follows rests on it */
+    cl->armed = cl->st->armed;
     cl->lsn = cl->stored_lsn = lsn;
     base(cl);
     return rc;

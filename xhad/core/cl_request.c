@@ -169,7 +169,9 @@ static void do_order(struct xha_cluster *cl, struct cl_dom *d, const struct cl_m
         d->purpose = d->want_run ? XHA_FOR_START : XHA_FOR_NOTHING;
         d->failure = XHA_FAIL_NONE;
         d->refused = 0;
+        xha_cl_queue_drop(cl, d); /* it waits no longer */
         d->tries = 0;
+        d->capped = false;
         d->report.state = d->want_run ? XHA_ST_QUEUED : XHA_ST_STOPPED;
     }
     xha_cl_touch(cl, d);
@@ -183,7 +185,8 @@ static void do_protect(struct xha_cluster *cl, struct cl_dom *d, const struct cl
     if (fresh && !cl->st->n_free) { /* all slots hold what is gone and not yet committed: let one go early */
         for (uint32_t i = cl->st->changed.head; i != NONE32; i = cl->st->dom[i].link[CL_L_CHANGED].next)
             if (cl->st->dom[i].dropped) {
-                xha_cl_action(cl, XHA_CACT_CHANGED)->uuid = cl->st->dom[i].uuid;
+                if (!cl->replaying)
+                    xha_cl_action(cl, XHA_CACT_CHANGED)->uuid = cl->st->dom[i].uuid;
                 xha_cl_release(cl->st, &cl->st->dom[i]);
                 break;
             }

@@ -15,7 +15,7 @@ void xha_cluster_status(const struct xha_cluster *cl, struct xha_cluster_status 
         .settled = cl->phase == CL_SYNCED && xha_cl_settled(cl->st),
         .leader_known = cl->phase == CL_SYNCED,
         /* Off only when that is committed: till then others may count on our watchdog. */
-        .armed = st->armed || st->armed_changed > cl->committed,
+        .armed = cl->armed,
         .self = cl->self,
         .leader = cl->phase == CL_SYNCED ? cl_lowest(st->members) : XHA_HOST_NONE,
         .epoch = st->rank.epoch,
