@@ -21,17 +21,22 @@
 #include "tests/unit/move-stream.h"
 #include "xhad/base/file.h"
 #include "xhad/base/uuid.h"
+#include "xhad/base/cleanup.h"
+#include "xhad/xen/migrate_stock.h"
+#include "xhad/xen/save_header.h"
+#include "xhad/xen/stock.h"
 #include "xhad/xen/work.h"
 #include <xenctrl.h>
 
-#define UUID "5eed0000-0000-4000-8000-00000000000a"
+#define CONFIG "{\"c_info\":{\"name\":\"g1\",\"uuid\":\"" UUID "\"}}"
+#define UUID   "5eed0000-0000-4000-8000-00000000000a"
 
 /* ---- a host ---- */
 
 static struct {
     libxl_dominfo dom;
     bool there, shadow;
-    int suspend_rc, restore_rc;
+    int suspend_rc, restore_rc, unpause_rc;
     size_t cut_at;           /* the stream is written no further; 0: whole */
     bool stop_when_streamed; /* SIGTERM comes then */
     uint64_t free_kib;
@@ -148,13 +153,14 @@ WRAP(int, libxl_retrieve_domain_configuration, libxl_ctx *ctx, uint32_t domid, l
 WRAP(char *, libxl_domain_config_to_json, libxl_ctx *ctx, libxl_domain_config *config)
 {
     (void)ctx, (void)config;
-    return strdup(UUID); /* what matters of the configuration here */
+    return strdup(CONFIG);
 }
 
 WRAP(int, libxl_domain_config_from_json, libxl_ctx *ctx, libxl_domain_config *config, const char *json)
 {
     (void)ctx;
-    return libxl_uuid_from_string(&config->c_info.uuid, json) ? ERROR_FAIL : 0;
+    config->c_info.name = strdup("g1");
+    return strcmp(json, CONFIG) == 0 ? libxl_uuid_from_string(&config->c_info.uuid, UUID) : ERROR_FAIL;
 }
 
 WRAP(int, libxl_domain_need_memory, libxl_ctx *ctx, libxl_domain_config *config, uint32_t domid,
@@ -186,6 +192,51 @@ WRAP(xc_interface *, xc_interface_open, xentoollog_logger *logger, xentoollog_lo
 {
     (void)logger, (void)dombuild, (void)flags;
     return NULL;
+}
+
+/* For the receiver that opens libxl by itself. */
+WRAP(int, libxl_ctx_alloc, libxl_ctx **ctx_r, int version, unsigned flags, xentoollog_logger *logger)
+{
+    (void)version, (void)flags, (void)logger;
+    *ctx_r = (libxl_ctx *)&host;
+    return 0;
+}
+
+WRAP(int, libxl_ctx_free, libxl_ctx *ctx)
+{
+    (void)ctx;
+    return 0;
+}
+
+WRAP(void, libxl_childproc_setmode, libxl_ctx *ctx, const libxl_childproc_hooks *hooks, void *user)
+{
+    (void)ctx, (void)hooks, (void)user;
+}
+
+WRAP(void, libxl_event_register_callbacks, libxl_ctx *ctx, const libxl_event_hooks *hooks, void *user)
+{
+    (void)ctx, (void)hooks, (void)user;
+}
+
+WRAP(char *, libxl_domid_to_name, libxl_ctx *ctx, uint32_t domid)
+{
+    (void)ctx, (void)domid;
+    return strdup("g1");
+}
+
+WRAP(int, libxl_domain_rename, libxl_ctx *ctx, uint32_t domid, const char *from, const char *to)
+{
+    (void)ctx;
+    note("rename(%u,%s,%s) ", domid, from, to);
+    return 0;
+}
+
+WRAP(int, libxl_domain_unpause, libxl_ctx *ctx, uint32_t domid, const libxl_asyncop_how *ao)
+{
+    (void)ctx, (void)ao;
+    note("unpause(%u) ", domid);
+    host.dom.paused = host.unpause_rc != 0;
+    return host.unpause_rc;
 }
 
 WRAP(int, xha_sched_apply, struct xha_work *work, uint32_t domid, const libxl_domain_config *config,
@@ -481,6 +532,181 @@ static void paused_and_missing_are_refused(void **state)
     expect_source(XHA_REFUSED, "");
 }
 
+/* ---- stock xl, in a few words of shell: what it says and when is from tools/xl/xl_migrate.c ---- */
+
+#define BANNER "printf 'xl migration receiver ready, send binary domain data.\\n'; "
+#define READY  "printf 'domain received, ready to unpause\\0'; "
+#define GO     "test \"$(head -c 44 | tr -d '\\0')\" = 'domain is yours, you are cleared to unpause' && "
+#define REPORT "printf 'my copy unpause results are as follows\\0'; "
+
+/* before and behind the stream */
+static void send_to_stock(const char *before, const char *behind)
+{
+    const size_t len = 48 + 4 + sizeof(CONFIG) + host.stream.len;
+
+    put_domain(7, false);
+    prepare_work(XHA_VERB_MIGRATE);
+    w.job.domid = 7;
+    snprintf(w.job.move.command, sizeof(w.job.move.command), "%s head -c %zu >/dev/null; %s", before, len,
+             behind);
+    xha_perform_migrate(&w);
+}
+
+static void stock_xl_takes_it(void **state)
+{
+    (void)state;
+    send_to_stock(BANNER, READY GO "{ " REPORT "printf '\\0'; }");
+    expect_source(XHA_OK, "suspend(7,2) rename(7,g1,g1--migratedaway) destroy(7) ");
+    assert_false(host.there);
+}
+
+static void stock_xl_that_gives_it_back(void **state)
+{
+    (void)state;
+    send_to_stock(BANNER,
+                  READY GO "{ " REPORT "printf '\\1domain is yours, you are cleared to unpause\\0'; }");
+    expect_source(XHA_REFUSED,
+                  "suspend(7,2) rename(7,g1,g1--migratedaway) rename(7,g1--migratedaway,g1) resume(7,1) ");
+}
+
+static void stock_xl_that_says_no_more_after_go(void **state)
+{
+    (void)state;
+    send_to_stock(BANNER, READY GO "exit 1");
+    expect_source(XHA_UNKNOWN, "suspend(7,2) rename(7,g1,g1--migratedaway) ");
+    assert_true(host.dom.shutdown); /* nobody resumes it */
+}
+
+static void stock_xl_that_fails_before_go(void **state)
+{
+    (void)state;
+    send_to_stock(BANNER, "exit 1");
+    expect_source(XHA_REFUSED, "suspend(7,2) resume(7,1) ");
+}
+
+static void no_stock_xl_at_all(void **state)
+{
+    (void)state;
+    send_to_stock("head -c 54 /dev/zero; exit 1;", "");
+    expect_source(XHA_REFUSED, "");
+    assert_non_null(strstr(w.done.message, "no xl migrate-receive"));
+    host.log[0] = '\0';
+    send_to_stock("exit 1;", "");
+    expect_source(XHA_REFUSED, "");
+}
+
+/* The receiver in a process of its own; we are the stock xl that sends. */
+static int to_receiver, from_receiver;
+
+static void start_receiver(void)
+{
+    int in[2], out[2], err[2];
+
+    fflush(stdout);
+    assert_int_equal(pipe(in), 0);
+    assert_int_equal(pipe(out), 0);
+    assert_int_equal(pipe(err), 0);
+    host.there = false;
+    target.pid = fork();
+    if (target.pid == 0) {
+        int status;
+
+        dup2(in[0], STDIN_FILENO);
+        dup2(out[1], STDOUT_FILENO);
+        close(in[0]), close(in[1]), close(out[0]), close(out[1]), close(err[0]);
+        status = xha_migrate_from_stock();
+        dprintf(err[1], "%d %s= %d %d", status, host.log, host.there, host.dom.paused);
+        _exit(0);
+    }
+    close(in[0]), close(out[1]), close(err[1]);
+    to_receiver = in[1];
+    from_receiver = out[0];
+    target.says = err[0];
+}
+
+static void send_as_xl(void)
+{
+    XHA_CLEANUP_FREE uint8_t *header = NULL;
+    size_t len;
+
+    assert_int_equal(xha_save_header_make(CONFIG, &header, &len), 0);
+    assert_int_equal(xha_write_all(to_receiver, header, len), 0);
+    assert_int_equal(xha_write_all(to_receiver, host.stream.bytes, host.stream.len), 0);
+}
+
+static void hears(const char *bytes, size_t len)
+{
+    assert_int_equal(xha_stock_expect(from_receiver, bytes, len, xha_now_ms() + 20000, NULL), 0);
+}
+
+static void end_receiver(const char *want)
+{
+    ssize_t n = 0;
+
+    close(to_receiver);
+    close(from_receiver);
+    n = read(target.says, said, sizeof(said) - 1);
+    said[n > 0 ? n : 0] = '\0';
+    close(target.says);
+    waitpid(target.pid, NULL, 0);
+    assert_string_equal(said, want);
+}
+
+static void stock_xl_sends_it(void **state)
+{
+    uint8_t status = 9;
+
+    (void)state;
+    start_receiver();
+    hears("xl migration receiver ready, send binary domain data.\n", 54);
+    send_as_xl();
+    hears("domain received, ready to unpause", 34);
+    assert_int_equal(xha_write_all(to_receiver, "domain is yours, you are cleared to unpause", 44), 0);
+    hears("my copy unpause results are as follows", 39);
+    assert_int_equal(xha_stock_read(from_receiver, &status, 1, xha_now_ms() + 20000, NULL), 0);
+    assert_int_equal(status, 0);
+    end_receiver("0 restore rename(42,g1--incoming,g1) unpause(42) = 1 0");
+}
+
+static void stock_xl_that_never_says_go(void **state)
+{
+    (void)state;
+    start_receiver();
+    hears("xl migration receiver ready, send binary domain data.\n", 54);
+    send_as_xl();
+    hears("domain received, ready to unpause", 34);
+    end_receiver("1 restore destroy(42) = 0 1");
+}
+
+static void unpause_that_fails_gives_it_back(void **state)
+{
+    uint8_t status = 0;
+
+    (void)state;
+    host.unpause_rc = ERROR_FAIL;
+    start_receiver();
+    hears("xl migration receiver ready, send binary domain data.\n", 54);
+    send_as_xl();
+    hears("domain received, ready to unpause", 34);
+    assert_int_equal(xha_write_all(to_receiver, "domain is yours, you are cleared to unpause", 44), 0);
+    hears("my copy unpause results are as follows", 39);
+    assert_int_equal(xha_stock_read(from_receiver, &status, 1, xha_now_ms() + 20000, NULL), 0);
+    assert_int_not_equal(status, 0);
+    hears("domain is yours, you are cleared to unpause", 44);
+    end_receiver("1 restore rename(42,g1--incoming,g1) unpause(42) destroy(42) = 0 1");
+}
+
+static void garbage_from_a_sender_is_refused(void **state)
+{
+    static const char garbage[4096] = "nonsense";
+
+    (void)state;
+    start_receiver();
+    hears("xl migration receiver ready, send binary domain data.\n", 54);
+    assert_int_equal(xha_write_all(to_receiver, garbage, sizeof(garbage)), 0);
+    end_receiver("1 = 0 0");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -495,6 +721,15 @@ int main(void)
         cmocka_unit_test_setup_teardown(target_that_has_it_refuses_untouched, setup, teardown),
         cmocka_unit_test_setup_teardown(nobody_there_leaves_it_untouched, setup, teardown),
         cmocka_unit_test_setup_teardown(paused_and_missing_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(stock_xl_takes_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(stock_xl_that_gives_it_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(stock_xl_that_says_no_more_after_go, setup, teardown),
+        cmocka_unit_test_setup_teardown(stock_xl_that_fails_before_go, setup, teardown),
+        cmocka_unit_test_setup_teardown(no_stock_xl_at_all, setup, teardown),
+        cmocka_unit_test_setup_teardown(stock_xl_sends_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(stock_xl_that_never_says_go, setup, teardown),
+        cmocka_unit_test_setup_teardown(unpause_that_fails_gives_it_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(garbage_from_a_sender_is_refused, setup, teardown),
         /* last: the flag of SIGTERM is for the rest of a worker's life */
         cmocka_unit_test_setup_teardown(told_to_stop_before_the_trailer_leaves_it_running, setup, teardown),
     };

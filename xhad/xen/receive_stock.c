@@ -56,6 +56,8 @@ static int make_job(struct guest *g, const char *json_text, char *err, size_t er
         snprintf(g->w.job.name, sizeof(g->w.job.name), "%s", name);
         g->name = strdup(name);
         rc = g->name ? 0 : -1;
+        if (rc < 0)
+            snprintf(err, err_len, "out of memory");
     }
     json_decref(json);
     if (rc == 0)
@@ -149,7 +151,9 @@ static void receive(struct guest *g)
     struct xha_work *w = &g->w;
     char err[256];
 
-    if (say(g, XHA_STOCK_BANNER, sizeof(XHA_STOCK_BANNER) - 1) < 0 || read_config(g, err, sizeof(err)) < 0)
+    if (say(g, XHA_STOCK_BANNER, sizeof(XHA_STOCK_BANNER) - 1) < 0)
+        xha_work_refuse(w, XHA_REFUSAL_OTHER, "nothing is received: the sender hung up");
+    else if (read_config(g, err, sizeof(err)) < 0)
         xha_work_refuse(w, XHA_REFUSAL_OTHER, "nothing is received: %s", err);
     else if (xha_bring_up_prepare(w, &g->config) == 0 && restore(g) == 0)
         take_over(g);
