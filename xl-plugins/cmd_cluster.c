@@ -84,6 +84,9 @@ static void say_how_to_start(json_t *next)
     xlha_cluster_say(next, "systemctl enable --now corosync");
     xlha_cluster_say(next, "'cluster = true;' in " XHA_SYSCONF_DIR "/xhad.conf, then systemctl restart xhad");
     xlha_cluster_say(next, "xl-ha cluster status");
+    xlha_cluster_say(
+        next, "when all hosts are in: fence devices in xhad.conf, or xl-ha arm, so that a host that is "
+              "cut off resets itself; without either a lost host's domains wait for a person");
 }
 
 static int check_this_host(const struct xlha *x, const struct xlha_corosync *c, const char *advice)

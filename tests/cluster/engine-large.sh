@@ -1,6 +1,7 @@
 #!/bin/bash
 # Large messages go in parts and come whole, or not at all: also when views change in their midst.
 . "${XHA_SRC:?}/tests/cluster/lib.sh"
+long_story
 
 cluster_up 3
 probes_start
