@@ -91,13 +91,14 @@ host_off() { # HOST: the power cut
 
 # What the lab's fence agent asks for: on and status answer at once, off when it is off.
 host_power() { # HOST on|off|status
+    local i
     host_dir "$1" >/dev/null
     case $2 in
     off) host_off "$1" ;;
     on)
         host_alive "$1" || {
             LAB_IN_STORY=yes setsid "$LAB_DIR/lab" start "$1" </dev/null >>"$LAB_STATE/$1/power-on.log" 2>&1 9>&- &
-            for ((i = 0; i < 100; i++)); do
+            for ((i = 0; i < 400; i++)); do
                 ! host_alive "$1" || return 0
                 sleep 0.05
             done
