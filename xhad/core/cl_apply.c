@@ -391,16 +391,18 @@ void xha_cl_apply_sync(struct xha_cluster *cl, const struct cl_sync *s)
 
     st->rank.epoch = s->epoch;
     st->members = s->members;
+    st->nodes = s->nodes;
+    /* All come from their disks, and are few: a host that was fenced may have been up since. This before anything
+     * can count the view as settled. */
+    bool cold = !s->live && !xha_cl_majority(st);
+    for (uint8_t h = 0; h < XHA_HOSTS_MAX; h++)
+        if (!cl_in(s->members, h))
+            absent(cl, h, cold);
     for (uint8_t h = 0; h < XHA_HOSTS_MAX; h++)
         if (cl_in(s->members, h))
             member(cl, h, s);
-    /* All come from their disks, and are few: a host that was fenced may have been up since. */
-    bool cold = !s->live && !xha_cl_majority(st);
-    for (uint8_t h = 0; h < XHA_HOSTS_MAX; h++) {
-        if (!cl_in(s->members, h))
-            absent(cl, h, cold);
+    for (uint8_t h = 0; h < XHA_HOSTS_MAX; h++)
         xha_cl_hash_host(st, h);
-    }
     xha_cl_place_names(cl);
     for (uint8_t h = 0; h < XHA_HOSTS_MAX; h++)
         xha_cl_place_host(cl, h);

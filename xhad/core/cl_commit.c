@@ -9,6 +9,15 @@
 
 /* ---- settled ---- */
 
+/*
+ * Fewer than half, all others fenced: enough as long as no corosync of theirs is back. With it quorum may rest on
+ * hosts that do not know that they were fenced; were they to go on without us, they would be the majority.
+ */
+static bool enough(const struct cl_state *st)
+{
+    return 2 * cl_count(st->members) >= cl_count(st->known | st->members) || !(st->nodes & ~st->members);
+}
+
 void xha_cl_know(struct cl_state *st)
 {
     xha_hostset fenced;
@@ -19,7 +28,8 @@ void xha_cl_know(struct cl_state *st)
     st->known = ~(xha_cl_hosts(st, XHA_HOST_UNKNOWN) | xha_cl_hosts(st, XHA_HOST_LEFT));
     st->lost = xha_cl_hosts(st, XHA_HOST_LOST);
     fenced = xha_cl_hosts(st, XHA_HOST_FENCED);
-    st->settled = xha_cl_majority(st) || !(st->known & ~st->members & ~fenced);
+    st->settled = xha_cl_majority(st) ||
+                  (enough(st) && !(st->known & ~st->members & ~fenced));
 }
 
 bool xha_cl_majority(struct cl_state *st)

@@ -164,10 +164,14 @@ static void want_person(struct xha_cluster *cl, uint8_t host)
 static void order(struct xha_cluster *cl, uint8_t host, uint8_t by)
 {
     struct cl_lead_host *eye = &cl->eye[host];
+    struct xha_time hold = { cl->viewed.ms + CL_FENCE_HOLD_MS }, not_before = eye->fence_next;
     struct cl_message *m;
 
-    if (before(cl->now, eye->fence_next)) {
-        xha_cl_next(cl, eye->fence_next);
+    /* Few, where quorum needs many: the word that it is lost may be on its way. */
+    if (cl->exclusive && !xha_cl_majority(cl->st) && before(not_before, hold))
+        not_before = hold;
+    if (before(cl->now, not_before)) {
+        xha_cl_next(cl, not_before);
         return;
     }
     if (!xha_cl_may_fly(cl))

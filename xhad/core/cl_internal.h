@@ -42,6 +42,7 @@
 
 #define CL_BACKOFF_MIN_MS  5000 /* of a domain that finds no place */
 #define CL_BACKOFF_MAX_MS  60000
+#define CL_FENCE_HOLD_MS   300  /* after a change of view: word of lost quorum may come a little later */
 #define CL_FENCE_AGAIN_MS  5000 /* after a failed attempt, growing */
 #define CL_FENCE_MARGIN_MS 30000
 #define CL_WANTED_MS       300000 /* FENCE_WANTED is said again */
@@ -266,7 +267,7 @@ struct cl_host {
 
 struct cl_state {
     struct cl_rank rank;
-    xha_hostset members; /* of the synced view */
+    xha_hostset members, nodes; /* of the synced view */
     bool armed;
     struct xha_cluster_policy policy;
     struct cl_host host[XHA_HOSTS_MAX];
@@ -298,7 +299,7 @@ enum cl_phase {
 /* The entry that begins an epoch; made by each host from the same HELLOs, never sent. */
 struct cl_sync {
     uint64_t epoch;
-    xha_hostset members, live, leaving;
+    xha_hostset members, nodes, live, leaving;
     struct xha_host_info info[XHA_HOSTS_MAX];
     uint32_t max_domains[XHA_HOSTS_MAX];
 };
@@ -359,7 +360,7 @@ struct xha_cluster {
     uint64_t info_at; /* host_changes when our info was last compared */
     bool have_info, info_flies, cleared, leaving;
     bool quorate, exclusive, told_settled, told_quorate;
-    struct xha_time pulse_sent, pulse_back;
+    struct xha_time pulse_sent, pulse_back, viewed;
 
     /* the view and its sync */
     struct xha_view_change view;

@@ -71,11 +71,12 @@ uint64_t xha_cl_hash_all(const struct cl_state *st)
     uint8_t buf[512];
     struct cl_wire w = cl_writer(buf, sizeof buf);
     struct xha_cluster_policy policy = st->policy;
-    uint64_t members = st->members, n = st->n, settled = st->rank.settled;
+    uint64_t members = st->members, nodes = st->nodes, n = st->n, settled = st->rank.settled;
     bool armed = st->armed;
 
     xha_cl_wsettings(&w, &policy);
     xha_cl_w64(&w, &members);
+    xha_cl_w64(&w, &nodes);
     xha_cl_w64(&w, &n);
     xha_cl_w64(&w, &settled);
     xha_cl_wbool(&w, &armed);
@@ -135,7 +136,7 @@ void xha_cl_state_clear(struct cl_state *st)
     list_clear(&st->flown);
     list_clear(&st->moving);
     st->rank = (struct cl_rank){ 0 };
-    st->members = 0;
+    st->members = st->nodes = 0;
     st->armed = false;
     memset(&st->policy, 0, sizeof st->policy);
     st->policy.parallel_moves = 2;

@@ -31,6 +31,7 @@ static void hellos(struct xha_cluster *cl)
 void xha_cl_view(struct xha_cluster *cl, const struct xha_view_change *view)
 {
     cl->view = *view;
+    cl->viewed = cl->now;
     cl->view.nodes |= view->members;
     cl->round = cl->round_wanted = 0;
     cl->hello_said = false;
@@ -157,6 +158,7 @@ static void make_sync(struct xha_cluster *cl, xha_hostset members, xha_hostset l
     s->epoch = 0;
     s->members = members;
     s->live = live;
+    s->nodes = cl->view.nodes;
     s->leaving = 0;
     for (xha_hostset rest = members; rest; rest &= rest - 1) {
         uint8_t h = cl_lowest(rest);

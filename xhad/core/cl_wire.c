@@ -295,6 +295,7 @@ void xha_cl_wsync(struct cl_wire *w, struct cl_sync *s)
 {
     xha_cl_w64(w, &s->epoch);
     xha_cl_w64(w, &s->members);
+    xha_cl_w64(w, &s->nodes);
     xha_cl_w64(w, &s->live);
     xha_cl_w64(w, &s->leaving);
     for (uint32_t h = 0; h < XHA_HOSTS_MAX; h++) {
