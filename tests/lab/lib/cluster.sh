@@ -52,6 +52,71 @@ power_asked() { # HOST VERB: how often, of anybody
     power_log | awk -v h="$1" -v v="$2" '$4 == v && $5 == h && $6 == "asked"' | wc -l
 }
 
+# ---- xhad on it ----
+
+lab_tool() { "$LAB_DIR/lab" "$@"; }
+
+# What xhad.conf says in every story; a story adds lines of its own.
+cluster_lines=('cluster = true;' "detection = $LAB_DETECTION.0;" 'address = "";')
+
+# cluster_begin N: corosync and xhad on h1 to hN, until all are in, quorate and settled. Moves go over the network of
+# replication, so that it can be cut without the cluster's being cut.
+cluster_begin() {
+    local n=$1 i
+    step "corosync and xhad start on $n hosts"
+    cluster_up "$n"
+    on h1 'xl-ha cluster bundle' >"$LAB_STATE/cluster.bundle"
+    for ((i = 1; i <= n; i++)); do cluster_xhad "h$i"; done
+    expect_eventually 120 "$n hosts are in, quorate and settled" cluster_whole "$n"
+}
+cluster_xhad() { # HOST
+    xhad_start "$1" "${cluster_lines[@]/address = \"\"/address = \"10.3.0.${1#h}\"}"
+}
+# A host that was switched on again has lost what was in /etc.
+cluster_again() { # HOST
+    host_push "$LAB_STATE/cluster.bundle" "$1:/run/lab.bundle"
+    on "$1" 'xl-ha cluster join /run/lab.bundle >/dev/null; rm /run/lab.bundle'
+    corosync_start "$1"
+    cluster_xhad "$1"
+}
+cluster_whole() { # N: each of h1 to hN says that N hosts are in
+    local i
+    for ((i = 1; i <= $1; i++)); do
+        on "h$i" "xl-ha cluster status --json | jq -e '.quorate and .synced and .settled' >/dev/null &&
+            [ \$(xl-ha hosts --json | jq '[.[] | select(.state == \"in\" and .member)] | length') = $1 ]" || return 1
+    done
+}
+host_state_is() { # ASKED HOST STATE
+    [ "$(on "$1" "xl-ha hosts --json | jq -r '.[] | select(.name == \"$2\") | .state'")" = "$3" ]
+}
+host_gone() { # ASKED HOST: it is lost, or proven to be off
+    host_state_is "$1" "$2" lost || host_state_is "$1" "$2" fenced
+}
+
+runs_on() { # ASKED GUEST HOST: the cluster says so, and so does Xen there
+    [ "$(field "$1" "$2" host)" = "$3" ] && [ "$(field "$1" "$2" state)" = running ] && guest_runs "$3" "$2"
+}
+here() { # HOST GUEST: how many domains of that name this host has
+    on "$1" "xl list | grep -c '^$2 ' || true"
+}
+copies() { # GUEST: ... all hosts that have power
+    local n=0 i
+    for ((i = 1; i <= $(lab_hosts); i++)); do
+        ! host_alive "h$i" || n=$((n + $(here "h$i" "$1")))
+    done
+    echo $n
+}
+one_copy() { [ "$(copies "$1")" = 1 ]; }
+not_here() { [ "$(here "$1" "$2")" = 0 ]; }
+answers_to() { # HOST GUEST: over the guests' network
+    guest_answer "$1" "$2" | grep -q "^$2 "
+}
+elsewhere() { # HOST GUEST OLDBOOT: it has booted anew there
+    runs_on "$1" "$2" "$1" && is_new "$1" "$2" "$3"
+}
+running() { [ "$(field "$1" "$2" state)" = running ]; } # ASKED GUEST
+powerless() { ! host_alive "$1"; }
+
 cluster_end() {
     local h i
     for ((i = 1; i <= $(lab_hosts); i++)); do
