@@ -82,7 +82,7 @@ cluster_again() { # HOST
 cluster_whole() { # N: each of h1 to hN says that N hosts are in
     local i
     for ((i = 1; i <= $1; i++)); do
-        on "h$i" "xl-ha cluster status --json | jq -e '.quorate and .synced and .settled' >/dev/null &&
+        on "h$i" "xl-ha cluster status --json | jq -e '.xhad | .quorate and .synced and .settled' >/dev/null &&
             [ \$(xl-ha hosts --json | jq '[.[] | select(.state == \"in\" and .member)] | length') = $1 ]" || return 1
     done
 }
