@@ -173,8 +173,10 @@ static void request(struct csim *cs, int h, struct csim_ask what, enum xha_move_
     ev.u.request.order = what.order;
     ev.u.request.settings = &cs->script->cluster;
     if (what.guest >= 0) {
-        const struct csim_guest *g = &cs->guest[what.guest];
+        struct csim_guest *g = &cs->guest[what.guest];
 
+        if (what.what == XHA_RQ_PROTECT && !g->protected_ && what.target < 0)
+            g->ran = false; /* where it ran before nobody was told */
         ev.uuid = g->uuid;
         snprintf(ev.u.request.name, sizeof(ev.u.request.name), "%s", g->name);
         ev.u.request.policy = &g->def->policy;

@@ -12,6 +12,13 @@
 
 /* ---- applied ---- */
 
+/* Attempts are numbered by the state, and another state may give a number again: no answer outlives its order. */
+void xha_cl_fence_forget(struct xha_cluster *cl, uint8_t host)
+{
+    cl->eye[host].done_attempt = cl->eye[host].running_attempt = 0;
+    cl->eye[host].done_flies = false;
+}
+
 void xha_cl_fence_order(struct xha_cluster *cl, const struct cl_message *m)
 {
     struct cl_host *h = &cl->st->host[m->host];
@@ -22,6 +29,7 @@ void xha_cl_fence_order(struct xha_cluster *cl, const struct cl_message *m)
         return;
     h->attempt++;
     h->executor = m->u.fence.executor;
+    xha_cl_fence_forget(cl, m->host);
     cl->eye[m->host].fence_deadline = XHA_TIME_NEVER;
     xha_cl_note(cl, XHA_CC_FENCING, m->host, NULL, "host %s fences host %s (attempt %u)",
                 xha_cl_host_name(cl, h->executor), xha_cl_host_name(cl, m->host), h->attempt);
@@ -101,6 +109,8 @@ int xha_cl_fence_done(struct xha_cluster *cl, const struct xha_cluster_event *ev
     if (ev->u.fence_done.host >= XHA_HOSTS_MAX)
         return XHA_CORE_E_INVAL;
     eye = &cl->eye[ev->u.fence_done.host];
+    if (eye->running_attempt != ev->u.fence_done.attempt)
+        return XHA_CORE_OK; /* of an order that is no more */
     eye->done_attempt = ev->u.fence_done.attempt;
     eye->done_ok = ev->u.fence_done.ok;
     eye->done_flies = false;

@@ -607,6 +607,7 @@ void xha_cl_fence_lead(struct xha_cluster *cl, uint8_t host);
 void xha_cl_fence_do(struct xha_cluster *cl);
 int xha_cl_fence_done(struct xha_cluster *cl, const struct xha_cluster_event *ev);
 void xha_cl_fence_order(struct xha_cluster *cl, const struct cl_message *m);
+void xha_cl_fence_forget(struct xha_cluster *cl, uint8_t host);
 void xha_cl_fence_result(struct xha_cluster *cl, const struct cl_message *m);
 struct xha_time xha_cl_watchdog_time(const struct xha_cluster *cl, uint8_t host);
 

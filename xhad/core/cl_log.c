@@ -223,6 +223,8 @@ void xha_cl_adopt(struct xha_cluster *cl)
         xha_cl_append(cl->st, &cl->st->changed, CL_L_CHANGED, d);
     }
     cl->st->armed_changed = cl->st->rank.index + 1;
+    for (uint8_t h = 0; h < XHA_HOSTS_MAX; h++)
+        xha_cl_fence_forget(cl, h);
     cl->committed = 0;
     xha_cl_rebuild(cl);
 }
