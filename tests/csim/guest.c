@@ -183,6 +183,10 @@ void csim_inst_future(struct csim *cs, const struct sim_future *f)
 
     if (!inst->there || inst->serial != f->serial)
         return;
+    if (f->kind != (enum sim_future_kind)CSIM_F_GONE && inst->shut && inst->reason == XHA_SHUTDOWN_SUSPEND) {
+        csim_in(cs, 500, *f); /* a checkpoint is taken: it goes on afterwards */
+        return;
+    }
     switch ((enum csim_future_kind)f->kind) {
     case CSIM_F_GONE:
         inst->there = false;

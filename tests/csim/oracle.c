@@ -66,7 +66,7 @@ void csim_rules_died(struct csim *cs, int i)
     if (inst->host != g->last_host)
         return;
     g->death_ms = cs->now_ms;
-    g->death_shut = inst->shut;
+    g->death_shut = inst->shut && !inst->asked;
     g->death_reason = inst->reason;
 }
 

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define REST_LOOK_MS 2000
-#define REST_MS      20000
+#define REST_MS      10000
 
 void csim_fail(struct csim *cs, const char *fmt, ...)
 {
@@ -78,9 +78,11 @@ static void rest_look(struct csim *cs)
 {
     char why[300];
 
-    if (!csim_rules_rest(cs, why, sizeof(why)))
+    if (!csim_rules_rest(cs, why, sizeof(why))) {
+        if (cs->verbose)
+            csim_say(cs, "-", "no rest yet: %s", why);
         cs->rest_since = -1;
-    else if (cs->rest_since < 0)
+    } else if (cs->rest_since < 0)
         cs->rest_since = cs->now_ms;
     else if (cs->now_ms - cs->rest_since >= REST_MS)
         cs->end_ms = cs->now_ms;
