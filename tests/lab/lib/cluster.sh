@@ -122,7 +122,7 @@ cluster_end() {
     for ((i = 1; i <= $(lab_hosts); i++)); do
         h=h$i
         host_alive "$h" || continue
-        on "$h" 'for p in $(pgrep -x corosync); do kill -9 $p; done; rm -rf /etc/corosync/* /var/lib/corosync/*' \
+        on "$h" 'for p in $(pgrep -x corosync); do kill -9 $p; done; rm -rf /etc/corosync/* /var/lib/corosync/* /etc/xhad/cluster.key' \
             >/dev/null 2>&1 || true
     done
 }
