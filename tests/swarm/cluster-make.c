@@ -50,7 +50,7 @@ static void hosts_make(struct making *m, unsigned hosts)
     bool weak = chance(m, 30), drift = chance(m, 50);
 
     if (!hosts)
-        hosts = (unsigned)(chance(m, 85) ? pick(m, 2, 5) : chance(m, 80) ? pick(m, 6, 9) : pick(m, 10, 64));
+        hosts = (unsigned)(chance(m, 85) ? pick(m, 2, 5) : chance(m, 96) ? pick(m, 6, 9) : pick(m, 10, 64));
     s->n_hosts = hosts;
     s->votes = hosts == 2   ? (chance(m, 70) ? CSIM_TWO_NODE : CSIM_QDEVICE)
                : hosts == 4 ? (chance(m, 40) ? CSIM_QDEVICE : CSIM_MAJORITY)
