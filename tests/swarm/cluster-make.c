@@ -103,7 +103,9 @@ static void policy_make(struct making *m, char *text, size_t len)
 
 static void guests_make(struct making *m)
 {
-    unsigned n = (unsigned)(chance(m, 70) ? pick(m, 1, 4) : pick(m, 1, 16));
+    unsigned n =
+        (unsigned)(chance(m, 70) || m->script->calm ? pick(m, 1, 4)
+                                                    : pick(m, 1, 16)); /* calm: none waits its turn */
     char err[200];
 
     for (unsigned i = 0; i < n; i++) {
