@@ -498,6 +498,7 @@ static void quorum_tell(struct csim *cs, int h, bool quorate, int64_t at_ms)
     csim_in(cs, at_ms - cs->now_ms,
             (struct sim_future){ .kind = (enum sim_future_kind)CSIM_F_QUORUM,
                                  .a = h,
+                                 .b = ++host->quorum_words,
                                  .number = quorate,
                                  .serial = host->coro_life });
 }
@@ -524,6 +525,9 @@ void csim_net_quorum(struct csim *cs, const struct sim_future *f)
         csim_in(cs, wait - cs->now_ms, *f);
         return;
     }
+    if (f->b < host->quorum_heard)
+        return; /* it was held up, and a newer word was not */
+    host->quorum_heard = f->b;
     if (host->quorum_told && !f->number)
         host->unquorate_ms = cs->now_ms;
     host->quorum_told = f->number != 0;
