@@ -30,9 +30,11 @@ static int check_order(const struct xha_cluster *cl, const struct cl_dom *d, con
                     : refuse(text, len, XHA_CORE_E_STATE, "it is on no host: it must be started first");
     if (cl_in(cl->st->members, d->owner) && cl->st->host[d->owner].state == XHA_HOST_IN)
         return ASK_OWNER;
-    if (r->order == XHA_DO_STOP)
-        return XHA_CORE_OK;
-    return refuse(text, len, XHA_CORE_E_STATE, "its host does not take part now; nothing is known of it");
+    /* Not even a stop: when the host is back it knows nothing of it, and its domain runs on. */
+    return refuse(
+        text, len, XHA_CORE_E_STATE,
+        "its host does not take part now, so it is not known what runs; give the order again when the "
+        "host is back or fenced");
 }
 
 static int check_protect(const struct xha_cluster *cl, const struct cl_dom *d, const struct cl_request *r,
