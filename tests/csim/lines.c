@@ -273,7 +273,7 @@ void csim_begin_requests(struct csim *cs)
         return;
     if (!cs->settings_done && !is_asked(cs, XHA_RQ_SETTINGS, -1, -1)) {
         ask_host(cs, h, XHA_RQ_SETTINGS, -1, true);
-        ask_host(cs, h, XHA_RQ_ARM, -1, cs->script->armed); /* a new cluster is armed */
+        ask_host(cs, h, XHA_RQ_ARM, -1, cs->script->armed);
     }
     for (unsigned g = 0; g < cs->n_guests && cs->host[h].node; g++) {
         struct csim_guest *guest = &cs->guest[g];

@@ -137,7 +137,7 @@ void xha_cl_state_clear(struct cl_state *st)
     list_clear(&st->moving);
     st->rank = (struct cl_rank){ 0 };
     st->members = st->nodes = 0;
-    st->armed = true; /* until somebody disarms the cluster */
+    st->armed = false; /* until somebody arms the cluster, once it stands */
     memset(&st->policy, 0, sizeof st->policy);
     st->policy.parallel_moves = 2;
     st->policy.move_timeout.ms = 3600000;
