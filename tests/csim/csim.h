@@ -152,7 +152,7 @@ struct csim_host {
     bool quorum_told, quorum_sent, quorum_known;
     int64_t quorum_due_ms;
     int quorum_words, quorum_heard; /* words of votequorum, numbered: the newest counts */
-    uint64_t got_ring, got_idx; /* delivered of its ring so far */
+    uint64_t got_ring, got_idx;     /* delivered of its ring so far */
     uint64_t reform_serial;
     int64_t reform_ms;
     unsigned n_in, in_from, cap_in;

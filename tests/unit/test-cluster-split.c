@@ -278,7 +278,7 @@ static void cold_start_of_one(void **state)
     net_stop(net, 1);
     net_side(net, 1, 0, true);
     net_run(net);
-    net_pass(net, 1000); /* word of a lost quorum has its time */
+    net_pass(net, 1000);      /* word of a lost quorum has its time */
     net_fenced(net, 0, true); /* 0 runs both */
     assert_int_equal(net_domain(net, 0, 2).owner, 0);
     net_stop(net, 0);

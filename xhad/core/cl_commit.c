@@ -28,8 +28,7 @@ void xha_cl_know(struct cl_state *st)
     st->known = ~(xha_cl_hosts(st, XHA_HOST_UNKNOWN) | xha_cl_hosts(st, XHA_HOST_LEFT));
     st->lost = xha_cl_hosts(st, XHA_HOST_LOST);
     fenced = xha_cl_hosts(st, XHA_HOST_FENCED);
-    st->settled = xha_cl_majority(st) ||
-                  (enough(st) && !(st->known & ~st->members & ~fenced));
+    st->settled = xha_cl_majority(st) || (enough(st) && !(st->known & ~st->members & ~fenced));
 }
 
 bool xha_cl_majority(struct cl_state *st)

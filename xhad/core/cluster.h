@@ -211,7 +211,7 @@ struct xha_cluster_event {
             uint8_t from;
             const uint8_t *bytes; /* lent */
             size_t len;
-        } message; /* MESSAGE; RECALL: what STORE gave, from is ignored */
+        } message;       /* MESSAGE; RECALL: what STORE gave, from is ignored */
         uint64_t stored; /* `index` of the last STORE that is durable */
         struct {
             uint8_t host;
@@ -258,8 +258,8 @@ struct xha_cluster_event {
 /* ---- plans ---- */
 
 enum xha_cluster_action_type {
-    XHA_CACT_SEND,    /* u.bytes: multicast it */
-    XHA_CACT_STORE,   /* u.bytes: append to the log; answer STORED with `index`, its place there, when durable */
+    XHA_CACT_SEND,  /* u.bytes: multicast it */
+    XHA_CACT_STORE, /* u.bytes: append to the log; answer STORED with `index`, its place there, when durable */
     XHA_CACT_RESTORE, /* forget the log: what follows (STORE) is the whole state anew, until STORE_END */
     XHA_CACT_STORE_END,
     XHA_CACT_FENCE,   /* run the fence devices for host; answer FENCE_DONE with attempt */
