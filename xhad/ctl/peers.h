@@ -166,6 +166,8 @@ void xha_texts_hear_want(struct xha_peers *p, unsigned host, const uint8_t *byte
 /* Compares what the state says of a domain with what is here: installs, asks, removes. */
 void xha_texts_check(struct xha_peers *p, const struct xha_uuid *uuid);
 void xha_texts_check_all(struct xha_peers *p);
+/* Whether the texts of a domain that the state knows are here; one that it does not know wants none. */
+bool xha_texts_are_here(const struct xha_peers *p, const struct xha_uuid *uuid);
 /* Domains that were protected here before this host was one of a cluster: into it. */
 void xha_texts_bring_in(struct xha_peers *p);
 void xha_texts_close(struct xha_peers *p);

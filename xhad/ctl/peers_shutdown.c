@@ -150,21 +150,36 @@ static void on_maintenance(void *user, struct xha_daemon *d, int rc, const char 
     stop_what_runs(p);
 }
 
-/* After each step: whether what was stopped is at rest. */
-void xha_peers_shutdown_check(struct xha_peers *p)
+static bool at_rest(enum xha_state state)
+{
+    return state == XHA_ST_STOPPED || state == XHA_ST_DEFINED || state == XHA_ST_FAILED ||
+           state == XHA_ST_ERROR;
+}
+
+/* Whether nothing is done here any more: what was stopped is at rest, what has moved away is cleared. */
+static bool is_quiet(const struct xha_peers *p)
 {
     struct xha_cluster_domain dom;
+    struct xha_view view;
 
-    if (!p->shutdown || p->shutdown->stage != STOPPING)
-        return;
     for (uint32_t i = 0; i < xha_cluster_count(xha_peers_state(p)); i++) {
         xha_cluster_domain(xha_peers_state(p), i, &dom);
-        if (dom.phase != XHA_PH_FREE && dom.owner == p->self && dom.report.state != XHA_ST_STOPPED &&
-            dom.report.state != XHA_ST_DEFINED && dom.report.state != XHA_ST_FAILED &&
-            dom.report.state != XHA_ST_ERROR)
-            return;
+        if (dom.phase != XHA_PH_FREE && dom.owner == p->self && !at_rest(dom.report.state))
+            return false;
     }
-    say_goodbye(p);
+    for (uint32_t i = 0; i < xha_core_count(p->d->core); i++) {
+        xha_core_view(p->d->core, i, &view);
+        if (!at_rest(view.state))
+            return false;
+    }
+    return true;
+}
+
+/* After each step. */
+void xha_peers_shutdown_check(struct xha_peers *p)
+{
+    if (p->shutdown && p->shutdown->stage == STOPPING && is_quiet(p))
+        say_goodbye(p);
 }
 
 void xha_cmd_host_shutdown(const struct xha_call *call)

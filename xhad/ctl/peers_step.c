@@ -154,7 +154,9 @@ static void carry_out(struct xha_peers *p, const struct xha_cluster_action *a)
     case XHA_CACT_ORDER:
         note_order(p, a);
         return;
-    case XHA_CACT_CHANGED: /* the node has seen to it */
+    case XHA_CACT_CHANGED: /* the node has seen to the rest */
+        if (!xha_texts_are_here(p, &a->uuid))
+            look_at_texts(p, &a->uuid);
         return;
     case XHA_CACT_N_:
         break;

@@ -337,6 +337,7 @@ static bool install(struct xha_peers *p, const struct xha_uuid *uuid, char *text
     if (xha_domains_put(&p->d->domains, dom) < 0)
         abort();
     xha_observer_track(p->d->observer, uuid, dom->spec.policy.heartbeat == XHA_BEAT_AGENT);
+    xha_history_text(p->d->history, "xhad", uuid, dom->name, "policy taken from the cluster");
     return true;
 }
 
@@ -373,6 +374,14 @@ static bool is_here(const struct xha_domain *dom, const struct xha_cluster_domai
 {
     return dom && memcmp(dom->digest_policy, state->digest_policy, XHA_DIGEST) == 0 &&
            memcmp(dom->digest_config, state->digest_config, XHA_DIGEST) == 0;
+}
+
+bool xha_texts_are_here(const struct xha_peers *p, const struct xha_uuid *uuid)
+{
+    struct xha_cluster_domain state;
+
+    return xha_cluster_find(xha_peers_state(p), uuid, &state) != 0 ||
+           is_here(xha_domains_find(&p->d->domains, uuid), &state);
 }
 
 static void mark_shared(struct xha_peers *p, struct xha_domain *dom)
