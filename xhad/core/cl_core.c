@@ -158,6 +158,10 @@ static struct xha_cluster_action *said(struct xha_cluster *cl)
 
 static void say(struct xha_cluster *cl, enum xha_cluster_action_type type, enum xha_severity sev,
                 enum xha_cluster_cause cause, uint8_t host, const struct xha_uuid *uuid, uint32_t detail,
+                const char *format, va_list args) __attribute__((format(printf, 8, 0)));
+
+static void say(struct xha_cluster *cl, enum xha_cluster_action_type type, enum xha_severity sev,
+                enum xha_cluster_cause cause, uint8_t host, const struct xha_uuid *uuid, uint32_t detail,
                 const char *format, va_list args)
 {
     struct xha_cluster_action *a;

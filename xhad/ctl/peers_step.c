@@ -61,6 +61,25 @@ static void fence(struct xha_peers *p, const struct xha_cluster_action *a)
     free(f);
 }
 
+/*
+ * A host that is proven to be off otherwise, or takes part again, must not be switched off by an attempt that is
+ * still under way. An agent's own success goes on: it may have to switch the host on again.
+ */
+static void end_fencing(struct xha_peers *p, const struct xha_cluster_action *a)
+{
+    struct xha_cluster_host host;
+    char name[XHA_HOST_TEXT];
+
+    if (a->u.said.cause != XHA_CC_HOST_FENCED && a->u.said.cause != XHA_CC_HOST_BACK &&
+        a->u.said.cause != XHA_CC_HOST_JOINED)
+        return;
+    if (a->host >= XHA_HOSTS_MAX || !xha_cluster_host(xha_node_state(p->node), a->host, &host) ||
+        (a->u.said.cause == XHA_CC_HOST_FENCED && host.fenced_by == XHA_FENCED_AGENT))
+        return;
+    xha_peers_host(p, a->host, name);
+    xha_fencer_cancel(p->fencer, name);
+}
+
 static void keep_result(struct xha_peers *p, const struct xha_cluster_action *a)
 {
     if (p->n_results == p->results_room) {
@@ -148,6 +167,7 @@ static void carry_out(struct xha_peers *p, const struct xha_cluster_action *a)
     case XHA_CACT_ALARM:
     case XHA_CACT_NOTE:
         say(p, a);
+        end_fencing(p, a);
         if (a->u.said.cause == XHA_CC_PROTECTED || a->u.said.cause == XHA_CC_UNPROTECTED)
             look_at_texts(p, &a->uuid);
         return;
