@@ -1,10 +1,11 @@
 #!/bin/sh
-# stories.sh: plays every story and compares what it prints with what it has to print.
+# stories.sh [ROOM PLAYER]: plays every story of a room of tests/ and compares what it prints with what it has to print.
 # shellcheck disable=SC2154 # XHA_SRC, XHA_BUILD, XHA_WRAP come from the Makefile
 . "$XHA_SRC/tests/tap.sh"
 
-sim=$XHA_BUILD/tests/scenario/xha-sim
-dir=$XHA_SRC/tests/scenario/stories
+room=${1:-scenario} player=${2:-xha-sim}
+sim=$XHA_BUILD/tests/$room/$player
+dir=$XHA_SRC/tests/$room/stories
 work=$(mktemp -d) || exit 99
 trap 'rm -rf "$work"' EXIT
 
@@ -18,7 +19,7 @@ for story in "$dir"/*.sim; do
         tail -n 3 "$work/out" | sed 's/^/# /'
     elif ! diff -u "$dir/$name.expect" "$work/out" >"$work/diff"; then
         sed 's/^/# /' "$work/diff"
-        echo "# if this is on purpose: make -C tests/scenario bless NAME=$name"
+        echo "# if this is on purpose: make -C tests/$room bless NAME=$name"
         status=1
     fi
     ok $status "$name"
@@ -39,10 +40,10 @@ is "$bad" "" "each story says what it tells, and judges its end"
 wrong() { # NAME TEXT WANTED
     printf '%s\n' "$2" >"$work/wrong.sim"
     got=$("$sim" "$work/wrong.sim" 2>&1 >/dev/null)
-    is "$got" "xha-sim: $work/wrong.sim:$3" "$1"
+    is "$got" "$player: $work/wrong.sim:$3" "$1"
 }
 wrong "a line that is not understood" "$(printf 'domain web\nat 1s web explodes\nrun 1s')" \
-    "2: this line is not understood: see tests/scenario/README.md"
+    "2: this line is not understood: see tests/$room/README.md"
 wrong "a domain that is not there" "$(printf 'domain web\nat 1s db crashes\nrun 1s')" "2: there is no domain 'db'"
 wrong "a policy key that is not there" "domain web policy: retries=5" "1: there is no key 'retries'"
 wrong "a value that does not fit" "domain web policy: protection=always" "1: 'always' is no value for protection"
