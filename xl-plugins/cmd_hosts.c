@@ -27,6 +27,7 @@ static void cell_size(struct xlha_table *table, const json_t *entry, const char 
 static void state_text(const json_t *host, char *buf, size_t len)
 {
     const char *state = xlha_string(host, "state"), *by = xlha_string(host, "fenced_by");
+    const json_t *check = json_object_get(host, "fence_check");
     char left[32];
 
     if (!strcmp(state, "lost") && xlha_int(host, "takeover_in_ms", -1) >= 0)
@@ -35,16 +36,31 @@ static void state_text(const json_t *host, char *buf, size_t len)
     else if (!strcmp(state, "fenced") && *by)
         snprintf(buf, len, "fenced (%s)", by);
     else
-        snprintf(buf, len, "%s%s%s", state,
+        snprintf(buf, len, "%s%s%s%s", state,
                  !strcmp(state, "in") && xlha_bool(host, "node") && !xlha_bool(host, "member")
                      ? ", xhad is gone"
                      : "",
-                 xlha_bool(host, "maintenance") ? ", maintenance" : "");
+                 xlha_bool(host, "maintenance") ? ", maintenance" : "",
+                 json_is_object(check) && !xlha_bool(check, "ok") ? ", cannot be fenced" : "");
+}
+
+/* The last failure of fencing it, or else what its fence devices said when they were asked. */
+static void fencing_text(const json_t *host, char *buf, size_t len)
+{
+    const char *failed = xlha_string(host, "fence_text");
+    const json_t *check = json_object_get(host, "fence_check");
+
+    if (*failed || !json_is_object(check))
+        snprintf(buf, len, "%s", failed);
+    else if (xlha_bool(check, "ok"))
+        snprintf(buf, len, "ready");
+    else
+        snprintf(buf, len, "would fail: %s", xlha_string(check, "text"));
 }
 
 static void row(struct xlha_table *table, const json_t *host, bool longer)
 {
-    char state[96], name[96];
+    char state[96], name[96], fencing[512];
 
     state_text(host, state, sizeof(state));
     snprintf(name, sizeof(name), "%.64s%s", xlha_string(host, "name"), xlha_bool(host, "self") ? "*" : "");
@@ -63,7 +79,8 @@ static void row(struct xlha_table *table, const json_t *host, bool longer)
     cell_int(table, host, "pcpus");
     xlha_table_cell(table, xlha_string(host, "address"));
     xlha_table_cell(table, xlha_string(host, "build"));
-    xlha_table_cell(table, xlha_string(host, "fence_text"));
+    fencing_text(host, fencing, sizeof(fencing));
+    xlha_table_cell(table, fencing);
 }
 
 void xlha_print_hosts(const json_t *hosts, bool longer, FILE *out)

@@ -10,7 +10,8 @@ texts_on() { [ -s "$T/h$1/state/domains/$(uuid_of "$2")/policy.conf" ]; }
 host_state() { field "$1" hosts -- ".[] | select(.name == \"$2\") | .state"; }
 is_host() { [ "$(host_state "$1" "$2")" = "$3" ]; } # ASKED HOST STATE
 
-xhads_up 3
+told() { grep -c "kind=fence-check.*$2" "$T/h$1/log"; }
+xhads_up 3 'fence_check = 1;'
 protect 1 g1 'place = { hosts = "h1,h2"; };' 'priority = 100;'
 
 # Edited where it does not run, and seen by all.
@@ -52,6 +53,18 @@ for i in 1 2 3; do
     shown "with the others again host $i is settled" settled "$i" 3
 done
 is "$(domid "$n" g1)" "$id" "... and the guest has not noticed"
+
+# A power switch that is broken is known before it is needed.
+is "$(told 1 .)" 0 "fence devices that work are no alarm"
+touch "$T/power/deaf"
+check_of() { [ "$(field 1 hosts -- '.[] | select(.name == "h2") | .fence_check.ok')" = "$1" ]; }
+shown "a fence device that is broken is seen by the asked host" check_of false
+ok "$([ "$(told 1 'could not fence h2.*the switch does not answer')" -ge 1 ]; echo $?)" "... with an alarm that says why"
+ha 1 hosts | grep -q '^h2 .*cannot be fenced'
+is $? 0 "... and hosts shows it"
+rm -f "$T/power/deaf"
+shown "mended it is seen, too" check_of true
+is "$(told 1 'h2 answer this host again')" 1 "... and told"
 
 # Nobody can fence it: an operator's word.
 touch "$T/power/deaf"

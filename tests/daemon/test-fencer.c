@@ -621,6 +621,24 @@ static void test_check_by_status(void **state)
     assert_string_equal("status 1\n", get(x, "log"));
 }
 
+/* Many devices serve one client: a question must not be in the way when the host has to be fenced. */
+static void test_check_gives_way(void **state)
+{
+    struct world *x = *state;
+
+    put(x, "do", "[ $action = monitor ] && sleep 60\n" HONEST, 0600);
+    devices(x, ONE);
+    assert_int_equal(XHA_FENCER_OK, xha_fencer_check(x->f, "h1", done, x));
+    while (!strstr(get(x, "log"), "monitor"))
+        uv_run(&x->loop, UV_RUN_NOWAIT);
+    assert_int_equal(XHA_FENCER_OK, xha_fencer_run(x->f, "h1", done, x));
+    wait_end(x, 1);
+    assert_int_equal(XHA_FENCE_CANCELLED, x->result);
+    wait_end(x, 2);
+    assert_int_equal(XHA_FENCE_OK, x->result);
+    assert_string_equal("monitor 1\noff 1\nstatus 1\n", get(x, "log"));
+}
+
 /* ---- the settings against the agents ---- */
 
 static int validate(struct world *x, const char *text, struct xha_problems *problems,
@@ -865,6 +883,7 @@ int main(void)
         TEST(test_password_not_readable),
         TEST(test_check),
         TEST(test_check_by_status),
+        TEST(test_check_gives_way),
         TEST(test_validate),
         TEST(test_validate_secrets),
         TEST(test_bad_settings),

@@ -65,7 +65,8 @@ struct xha_conf {
     struct xha_span move_timeout;
     struct xha_timing timing; /* what is wished for; 0: derived */
     struct xha_fence_conf fence;
-    char *file; /* where it was read from, NULL: only defaults */
+    struct xha_span fence_check; /* between two questions whether the devices work; 0: not asked */
+    char *file;                  /* where it was read from, NULL: only defaults */
     struct xha_origin origin;
 };
 

@@ -306,21 +306,25 @@ static int begin(struct xha_fencer *f, const char *host, bool check, xha_fencer_
     return XHA_FENCER_OK;
 }
 
+static void cancel(struct fence *fence)
+{
+    drop_runs(fence);
+    fence->cancelled = true;
+    uv_timer_start(&fence->kick, on_kick, 0, 0);
+}
+
 int xha_fencer_run(struct xha_fencer *f, const char *host, xha_fencer_done_cb *done, void *user)
 {
+    struct fence *check = find(f, host, true);
+
+    if (check)
+        cancel(check);
     return begin(f, host, false, done, user);
 }
 
 int xha_fencer_check(struct xha_fencer *f, const char *host, xha_fencer_done_cb *done, void *user)
 {
     return begin(f, host, true, done, user);
-}
-
-static void cancel(struct fence *fence)
-{
-    drop_runs(fence);
-    fence->cancelled = true;
-    uv_timer_start(&fence->kick, on_kick, 0, 0);
 }
 
 void xha_fencer_cancel(struct xha_fencer *f, const char *host)

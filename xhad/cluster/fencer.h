@@ -52,12 +52,15 @@ bool xha_fencer_can(const struct xha_fencer *f, const char *host);
 /* The longest that xha_fencer_run() can take for this host, all levels and retries; 0: it has no device. */
 struct xha_span xha_fencer_longest(const struct xha_fencer *f, const char *host);
 
-/* Fences the host. One at a time for each host, any number of hosts. */
+/*
+ * Fences the host. One at a time for each host, any number of hosts. A check of it that is under way is given up:
+ * many devices serve one at a time.
+ */
 int xha_fencer_run(struct xha_fencer *f, const char *host, xha_fencer_done_cb *done, void *user);
 
 /*
  * Asks every device of the host, of all levels, whether it would work (action=monitor or status); touches
- * nothing. OK, or FAILED with the devices that do not answer.
+ * nothing. OK, or FAILED with the devices that do not answer; CANCELLED: the host is to be fenced.
  */
 int xha_fencer_check(struct xha_fencer *f, const char *host, xha_fencer_done_cb *done, void *user);
 

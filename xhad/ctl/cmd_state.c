@@ -152,6 +152,17 @@ static void add_loss(const struct xha_daemon *d, json_t *json, const struct xha_
                         h->fenced_at_latest.ms ? json_integer(h->fenced_at_latest.ms - now) : json_null());
 }
 
+/* Whether this host could fence it, as its devices last said; null: they were not asked. */
+static json_t *fence_check_json(const struct xha_peers *p, unsigned host)
+{
+    const struct xha_fence_check *c = &p->fence_check[host];
+
+    if (!c->known)
+        return json_null();
+    return json_pack("{s:b, s:s, s:I}", "ok", !c->failed, "text", c->text, "age_ms",
+                     (json_int_t)(xha_clock_monotonic_ms() - c->asked_ms));
+}
+
 static json_t *host_entry(const struct xha_daemon *d, unsigned host, const struct xha_cluster_host *h,
                           const struct xha_cluster_status *status)
 {
@@ -175,6 +186,7 @@ static json_t *host_entry(const struct xha_daemon *d, unsigned host, const struc
     json_object_set_new(json, "storages", names_json(h->info.storages));
     json_object_set_new(json, "can_fence", set_json(p, h->info.can_fence));
     json_object_set_new(json, "moving", json_integer(moves_of(xha_peers_state(p), host)));
+    json_object_set_new(json, "fence_check", fence_check_json(p, host));
     add_loss(d, json, h);
     return json;
 }

@@ -127,6 +127,11 @@ static void hosts(const struct xha_peers *p, struct xha_metrics *m)
         if (xha_cluster_host(cluster, (uint8_t)i, &h))
             put(m, "xhad_host_armed{host=\"%s\"} %d\n", label(xha_peers_host(p, i, name), text, sizeof text),
                 h.info.armed);
+    head(m, "xhad_fence_device_ok", "gauge", "0 when this host could not fence that one, 1 when it could.");
+    for (unsigned i = 0; i < XHA_HOSTS_MAX; i++)
+        if (p->fence_check[i].known)
+            put(m, "xhad_fence_device_ok{host=\"%s\"} %d\n",
+                label(xha_peers_host(p, i, name), text, sizeof text), !p->fence_check[i].failed);
     head(m, "xhad_host_memory_free_bytes", "gauge", "Memory of a host that is promised to no domain.");
     for (unsigned i = 0; i < XHA_HOSTS_MAX; i++)
         if (xha_cluster_host(cluster, (uint8_t)i, &h))

@@ -105,20 +105,9 @@ static void on_housekeeping(uv_timer_t *timer)
     xha_peers_requests_check(p, false);
     xha_peers_questions_check(p, false);
     xha_peers_watchdog_judge(p);
+    xha_peers_fence_check(p);
     p->texts_changed |= p->texts_missing > 0; /* it is asked for again */
     xha_peers_step(p, &ev);
-}
-
-/* ---- fencing ---- */
-
-static void on_fence_said(void *user, const char *host, const char *text)
-{
-    struct xha_peers *p = user;
-    char line[400];
-
-    snprintf(line, sizeof line, "fencing %.60s: %.300s", host, text);
-    xha_history_text(p->d->history, "work", NULL, NULL, line);
-    xha_log(XHA_LOG_INFO, "fencing", XHA_S("host", host), XHA_S("text", text));
 }
 
 /* ---- building up ---- */
@@ -222,9 +211,7 @@ int xha_peers_start(struct xha_daemon *d, char *err, size_t err_len)
     p->prepare.data = p->retry.data = p->housekeeping.data = p->farewell.data = p;
     uv_prepare_start(&p->prepare, on_prepare);
     uv_timer_start(&p->housekeeping, on_housekeeping, HOUSEKEEPING_MS, HOUSEKEEPING_MS);
-    p->fencer = xha_fencer_new(&d->loop, on_fence_said, p);
-    if (!p->fencer || xha_fencer_configure(p->fencer, &d->conf.fence) != XHA_FENCER_OK ||
-        xha_peers_watchdog_open(p) < 0) {
+    if (xha_peers_fence_open(p) < 0 || xha_peers_watchdog_open(p) < 0) {
         snprintf(err, err_len, "no memory");
         return -1;
     }
@@ -243,7 +230,7 @@ void xha_peers_reload(struct xha_peers *p, const struct xha_conf *was)
     struct xha_daemon *d = p->d;
 
     if (!xha_fence_conf_equal(&was->fence, &d->conf.fence))
-        (void)xha_fencer_configure(p->fencer, &d->conf.fence); /* without memory the old ones go on */
+        xha_peers_fence_reload(p);
     for (size_t i = 0; i < xha_conf_params.n; i++)
         if (xha_conf_is_shared(&xha_conf_params.row[i]) &&
             !xha_param_equal(&xha_conf_params.row[i], was, &d->conf))

@@ -3,7 +3,7 @@
  * watchdog, wired to the daemon. There is one when xhad.conf says `cluster = true`, else d->peers is NULL.
  *
  * peers.c builds it up and takes it down; peers_engine.c hears and tells the others; peers_step.c carries out what the cluster core
- * wants; peers_info.c says what this host is; peers_watchdog.c arms, pokes and disarms; peers_texts.c carries
+ * wants, peers_fence.c fences and asks whether it could; peers_info.c says what this host is; peers_watchdog.c arms, pokes and disarms; peers_texts.c carries
  * the domains' texts beside the state; peers_request.c gives orders to the cluster and waits for their answers;
  * peers_wait.c waits for their ends; peers_talk.c tells other hosts' xhad of progress, and asks them.
  *
@@ -46,6 +46,15 @@ struct xha_peers_interest {
     int64_t told_ms;    /* when progress was last told */
 };
 
+/* Whether the fence devices of another host answer us. */
+struct xha_fence_check {
+    bool asking; /* just now */
+    bool known;  /* they were asked since they were configured and the host is there */
+    bool failed;
+    int64_t asked_ms; /* when they last answered, or did not */
+    char text[400];   /* why it failed */
+};
+
 struct xha_peers {
     struct xha_daemon *d;
     struct xha_node *node;
@@ -67,6 +76,11 @@ struct xha_peers {
     uint64_t view;
     xha_hostset members, nodes;
     bool log_fails;
+
+    /* fencing */
+    struct xha_fence_check fence_check[XHA_HOSTS_MAX];
+    unsigned fence_asking;  /* hosts whose devices are being asked */
+    unsigned fence_devices; /* grows with every change of the devices */
 
     /* this host */
     struct xha_host_info info;
@@ -136,6 +150,20 @@ void xha_peers_after(struct xha_peers *p);
 /* For xha_node_cluster(): one event; as xha_step(). Pointers in it must be dead by the end of the call. */
 int xha_peers_step(struct xha_peers *p, struct xha_cluster_event *ev);
 void xha_peers_alarm(struct xha_peers *p, const char *kind, enum xha_severity severity, const char *text);
+
+/* ---- peers_fence.c ---- */
+
+int xha_peers_fence_open(struct xha_peers *p);
+void xha_peers_fence(struct xha_peers *p, const struct xha_cluster_action *a);
+/*
+ * A host that is proven to be off otherwise, or takes part again, must not be switched off by an attempt that is
+ * still under way. An agent's own success goes on: it may have to switch the host on again.
+ */
+void xha_peers_fence_end(struct xha_peers *p, const struct xha_cluster_action *a);
+/* Each second: asks the devices that it is time to ask. */
+void xha_peers_fence_check(struct xha_peers *p);
+/* The devices of xhad.conf have changed. */
+void xha_peers_fence_reload(struct xha_peers *p);
 
 /* ---- peers_info.c ---- */
 

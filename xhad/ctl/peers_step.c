@@ -13,73 +13,6 @@ static void store(struct xha_peers *p, const struct xha_cluster_action *a)
         abort(); /* no memory for what must be kept: better a clean start, which takes the others' state */
 }
 
-struct fencing {
-    struct xha_peers *p;
-    uint8_t host;
-    uint32_t attempt;
-};
-
-static void tell_fenced(const struct fencing *f, bool ok, const char *text)
-{
-    struct xha_cluster_event ev = { .type = XHA_CEV_FENCE_DONE };
-
-    ev.u.fence_done.host = f->host;
-    ev.u.fence_done.attempt = f->attempt;
-    ev.u.fence_done.ok = ok;
-    snprintf(ev.u.fence_done.text, sizeof ev.u.fence_done.text, "%s", text);
-    xha_peers_step(f->p, &ev);
-}
-
-static void on_fenced(void *user, const char *host, enum xha_fence_result result, const char *text)
-{
-    struct fencing *f = user;
-
-    xha_log(result == XHA_FENCE_OK ? XHA_LOG_INFO : XHA_LOG_ERROR, "fencing has ended", XHA_S("host", host),
-            XHA_S("result", result == XHA_FENCE_OK ? "off" : "failed"), XHA_S("text", text));
-    if (result != XHA_FENCE_CANCELLED)
-        tell_fenced(f, result == XHA_FENCE_OK, text);
-    free(f);
-}
-
-static void fence(struct xha_peers *p, const struct xha_cluster_action *a)
-{
-    struct fencing *f = malloc(sizeof *f);
-    char name[XHA_HOST_TEXT];
-    int rc;
-
-    if (!f)
-        abort();
-    *f = (struct fencing){ .p = p, .host = a->host, .attempt = a->u.fence.attempt };
-    xha_peers_host(p, a->host, name);
-    rc = xha_fencer_run(p->fencer, name, on_fenced, f);
-    if (rc == XHA_FENCER_OK)
-        return;
-    tell_fenced(f, false,
-                rc == XHA_FENCER_E_NODEVICE ? "no fence device of it is configured here"
-                : rc == XHA_FENCER_E_BUSY   ? "it is being fenced already"
-                                            : "no memory");
-    free(f);
-}
-
-/*
- * A host that is proven to be off otherwise, or takes part again, must not be switched off by an attempt that is
- * still under way. An agent's own success goes on: it may have to switch the host on again.
- */
-static void end_fencing(struct xha_peers *p, const struct xha_cluster_action *a)
-{
-    struct xha_cluster_host host;
-    char name[XHA_HOST_TEXT];
-
-    if (a->u.said.cause != XHA_CC_HOST_FENCED && a->u.said.cause != XHA_CC_HOST_BACK &&
-        a->u.said.cause != XHA_CC_HOST_JOINED)
-        return;
-    if (a->host >= XHA_HOSTS_MAX || !xha_cluster_host(xha_node_state(p->node), a->host, &host) ||
-        (a->u.said.cause == XHA_CC_HOST_FENCED && host.fenced_by == XHA_FENCED_AGENT))
-        return;
-    xha_peers_host(p, a->host, name);
-    xha_fencer_cancel(p->fencer, name);
-}
-
 static void keep_result(struct xha_peers *p, const struct xha_cluster_action *a)
 {
     if (p->n_results == p->results_room) {
@@ -159,7 +92,7 @@ static void carry_out(struct xha_peers *p, const struct xha_cluster_action *a)
         p->texts_changed = true;
         return;
     case XHA_CACT_FENCE:
-        fence(p, a);
+        xha_peers_fence(p, a);
         return;
     case XHA_CACT_RESULT:
         keep_result(p, a);
@@ -167,7 +100,7 @@ static void carry_out(struct xha_peers *p, const struct xha_cluster_action *a)
     case XHA_CACT_ALARM:
     case XHA_CACT_NOTE:
         say(p, a);
-        end_fencing(p, a);
+        xha_peers_fence_end(p, a);
         if (a->u.said.cause == XHA_CC_PROTECTED || a->u.said.cause == XHA_CC_UNPROTECTED)
             look_at_texts(p, &a->uuid);
         return;
