@@ -211,15 +211,6 @@ static void cluster_out(struct csim *cs, int h, const struct xha_cluster_action 
     }
 }
 
-/* The same plan forgets it: the node's steps are strung together, and the core is at their end already. */
-static bool forgotten_later(const struct csim *cs, const struct xha_action *act)
-{
-    for (const struct xha_action *a = act + 1; a < &cs->plan.host.action[cs->plan.host.n]; a++)
-        if (a->type == XHA_ACT_FORGET && !memcmp(&a->uuid, &act->uuid, sizeof(a->uuid)))
-            return true;
-    return false;
-}
-
 static void persist(struct csim *cs, int h, const struct xha_action *act, int guest)
 {
     struct csim_host *host = &cs->host[h];
@@ -228,8 +219,6 @@ static void persist(struct csim *cs, int h, const struct xha_action *act, int gu
 
     if (xha_core_record(xha_node_core(host->node), &act->uuid, &rec->record) ||
         xha_core_find(xha_node_core(host->node), &act->uuid, &v)) {
-        if (forgotten_later(cs, act))
-            return;
         csim_fail(cs, "PERSIST of %s on %s, but the core has no record of it", cs->guest[guest].name,
                   host->name);
         return;

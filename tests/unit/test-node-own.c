@@ -140,6 +140,24 @@ static void test_unprotected_is_left_alone(void **state)
     driver_end(&d);
 }
 
+/* A start ends, and the domain is protected no more: one plan, at whose end there is no record to be kept. */
+static void test_forgotten_in_the_plan_that_persists(void **state)
+{
+    struct driver d;
+
+    (void)state;
+    driver_begin(&d);
+    add_domain(&d, 1, XHA_PH_OWNED, SELF);
+    changed(&d, 1);
+    look(&d);
+    fake.n = 0;
+    done(&d, 1, XHA_ACT_START, XHA_OK, 7);
+    assert_non_null(planned(&d, XHA_ACT_FORGET));
+    assert_null(planned(&d, XHA_ACT_PERSIST));
+    assert_false(known(&d, 1));
+    driver_end(&d);
+}
+
 static void test_policy_follows(void **state)
 {
     struct driver d;
@@ -308,6 +326,7 @@ int main(void)
         cmocka_unit_test(test_recalled_from_before_the_cluster),
         cmocka_unit_test(test_recalled_unknown),
         cmocka_unit_test(test_refuses_what_is_the_clusters),
+        cmocka_unit_test(test_forgotten_in_the_plan_that_persists),
         cmocka_unit_test(test_ids_grow_over_inner_steps),
     };
 

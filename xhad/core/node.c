@@ -50,10 +50,28 @@ int xha_node_new(const struct xha_node_settings *s, uint64_t next_id, struct xha
 
 /* ---- the host core's plans, strung together ---- */
 
+static uint32_t without_persist(struct xha_action *action, uint32_t n, const struct xha_uuid *uuid)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < n; i++)
+        if (action[i].type != XHA_ACT_PERSIST || memcmp(&action[i].uuid, uuid, sizeof *uuid))
+            action[kept++] = action[i];
+    return kept;
+}
+
+/*
+ * PERSIST is carried out with the record that the host core has at the end of the plan. Of a domain that a later
+ * step of the same plan forgets there is none any more, and nothing that would have to be kept.
+ */
 static void put(struct xha_node *node, const struct xha_action *action)
 {
     struct xha_plan *out = &node->plan->host;
 
+    if (action->type == XHA_ACT_FORGET) {
+        out->n = without_persist(out->action, out->n, &action->uuid);
+        node->n_carry = without_persist(node->carry, node->n_carry, &action->uuid);
+    }
     if (out->n < XHA_PLAN_MAX && !node->n_carry) {
         out->action[out->n++] = *action;
         return;

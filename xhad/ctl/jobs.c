@@ -52,10 +52,33 @@ struct xha_jobs {
     uint64_t next_question;
 };
 
-/* Called by its id of the core's; all else are questions of the daemon. */
+/* Called by its id of the core's; all else are questions of the daemon. A new verb has to be named here. */
 static bool is_deed(enum xha_verb verb)
 {
-    return verb < XHA_VERB_IMPORT || (verb >= XHA_VERB_MIGRATE && verb <= XHA_VERB_RECEIVE_DISKS);
+    switch (verb) {
+    case XHA_VERB_START:
+    case XHA_VERB_RESTORE:
+    case XHA_VERB_DESTROY:
+    case XHA_VERB_SHUTDOWN:
+    case XHA_VERB_CHECKPOINT:
+    case XHA_VERB_RESUME:
+    case XHA_VERB_SCHED:
+    case XHA_VERB_MIGRATE:
+    case XHA_VERB_RECEIVE:
+    case XHA_VERB_SEND_DISKS:
+    case XHA_VERB_RECEIVE_DISKS:
+        return true;
+    case XHA_VERB_IMPORT:
+    case XHA_VERB_PARSE:
+    case XHA_VERB_DESCRIBE:
+    case XHA_VERB_CHECKPOINTS:
+    case XHA_VERB_MONITOR:
+        return false;
+    case XHA_VERB_NONE:
+    case XHA_VERB_N_:
+        break;
+    }
+    abort(); /* a verb that does not exist */
 }
 
 struct xha_jobs *xha_jobs_new(uv_loop_t *loop, const char *run_dir, const char *helper,

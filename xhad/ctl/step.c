@@ -33,7 +33,12 @@ static void do_persist(void *user, const struct xha_action *a)
     struct xha_daemon *d = user;
     struct xha_record record;
 
-    if (xha_core_record(d->core, &a->uuid, &record) == 0 && xha_store_put(d->store, &a->uuid, &record) < 0)
+    if (xha_core_record(d->core, &a->uuid, &record) != 0) {
+        xha_log(XHA_LOG_ERROR, "a domain that the core does not know is to be remembered",
+                XHA_S("domain", name_of(d, &a->uuid)));
+        return;
+    }
+    if (xha_store_put(d->store, &a->uuid, &record) < 0)
         xha_log(XHA_LOG_ERROR, "no memory to remember a domain's state",
                 XHA_S("domain", name_of(d, &a->uuid)));
 }
