@@ -241,8 +241,9 @@ struct cl_dom {
     uint32_t together, apart; /* groups, as numbers for place.h; 0: none */
     bool capped;              /* its tier waits for it no longer */
     bool cannot_said;
-    uint64_t ended_move; /* an end of this one was proposed */
-    uint8_t tries;       /* in vain, to place it */
+    uint64_t ended_move;     /* an end of this one was proposed */
+    uint8_t tries;           /* in vain, to place it */
+    struct xha_time backoff; /* it is tried before this time is over, because room has appeared; 0: not so */
     enum xha_cluster_cause wait_cause;
     char wait_text[XHA_TEXT_MAX];
 };
@@ -400,7 +401,7 @@ struct xha_cluster {
 
     /* leading */
     struct cl_lead_host eye[XHA_HOSTS_MAX];
-    bool kicked;
+    bool kicked, roomy; /* those that find no place are to be tried again: all; who has a place now */
     uint32_t proposed[CL_FLYING_MAX], n_proposed; /* domains */
     struct heap wanted;                           /* FREE and wanted, in the order of placing */
     struct heap timers;
@@ -593,6 +594,7 @@ void xha_cl_say_again(struct xha_cluster *cl);
 void xha_cl_queue(struct xha_cluster *cl, struct cl_dom *d); /* after any change of it */
 void xha_cl_queue_drop(struct xha_cluster *cl, struct cl_dom *d);
 void xha_cl_queue_kick(struct xha_cluster *cl); /* a host can take more than before */
+void xha_cl_queue_room(struct xha_cluster *cl); /* ... and only because a domain is gone from it */
 void xha_cl_lead(struct xha_cluster *cl);
 void xha_cl_watch(struct xha_cluster *cl);
 void xha_cl_watch_synced(struct xha_cluster *cl);

@@ -87,6 +87,12 @@ void xha_cl_queue_drop(struct xha_cluster *cl, struct cl_dom *d)
     count_coming(cl, d, false);
 }
 
+static void enqueue(struct xha_cluster *cl, const struct cl_dom *d)
+{
+    xha_heap_set(&cl->wanted, cl_slot(cl->st, d),
+                 (int64_t)d->policy.start_order << 32 | (int64_t)(1000 - d->policy.priority));
+}
+
 void xha_cl_queue(struct xha_cluster *cl, struct cl_dom *d)
 {
     uint32_t slot = cl_slot(cl->st, d);
@@ -102,13 +108,12 @@ void xha_cl_queue(struct xha_cluster *cl, struct cl_dom *d)
         xha_heap_drop(&cl->wanted, slot);
         timer(cl, d, CL_T_LATER, XHA_TIME_NEVER);
         d->tries = 0;
+        d->backoff.ms = 0;
         d->wait_cause = XHA_CC_NONE;
         return;
     }
-    if (d->proposed || xha_heap_has(&cl->timers, slot * CL_T_N_ + CL_T_LATER))
-        return;
-    xha_heap_set(&cl->wanted, slot,
-                 (int64_t)d->policy.start_order << 32 | (int64_t)(1000 - d->policy.priority));
+    if (!d->proposed && !xha_heap_has(&cl->timers, slot * CL_T_N_ + CL_T_LATER))
+        enqueue(cl, d);
 }
 
 void xha_cl_queue_kick(struct xha_cluster *cl)
@@ -116,22 +121,42 @@ void xha_cl_queue_kick(struct xha_cluster *cl)
     cl->kicked = true;
 }
 
-/* Those in backoff are tried again now: a host can take more than before. */
+void xha_cl_queue_room(struct xha_cluster *cl)
+{
+    cl->roomy = true;
+}
+
+/* Not by those that have refused it: two that are refused everywhere would call each other for ever. */
+static bool has_room(const struct xha_cluster *cl, const struct cl_dom *d)
+{
+    return xha_cl_place_find(cl, d, d->refused, d->next, NULL, 0) != XHA_HOST_NONE;
+}
+
+/*
+ * Those in backoff are tried again now: all, when a host can take more than before; when only a domain has left one,
+ * or needs less, those for whom there is a place now.
+ */
 static void kick(struct xha_cluster *cl)
 {
-    if (!cl->kicked)
-        return;
-    cl->kicked = false;
-    for (uint32_t i = 0; i < cl->timers.n;) {
-        uint32_t item = cl->timers.item[i].what;
-        struct cl_dom *d = &cl->st->dom[item / CL_T_N_];
+    bool all = cl->kicked;
 
-        if (item % CL_T_N_ != CL_T_LATER) {
-            i++;
+    if (!cl->kicked && !cl->roomy)
+        return;
+    cl->kicked = cl->roomy = false;
+    /* From the end, and what takes the place of one that is dropped is looked at, too: so none is left out. */
+    for (uint32_t i = cl->n_later ? cl->timers.n : 0; i;) {
+        const struct heap_item *at = &cl->timers.item[i - 1];
+        struct cl_dom *d = &cl->st->dom[at->what / CL_T_N_];
+
+        if (at->what % CL_T_N_ != CL_T_LATER || (!all && !has_room(cl, d))) {
+            i--;
             continue;
         }
-        timer(cl, d, CL_T_LATER, XHA_TIME_NEVER); /* another one takes its place */
-        xha_cl_queue(cl, d);
+        d->backoff.ms = all ? 0 : at->key;
+        timer(cl, d, CL_T_LATER, XHA_TIME_NEVER);
+        enqueue(cl, d);
+        if (i > cl->timers.n)
+            i = cl->timers.n;
     }
 }
 
@@ -141,6 +166,11 @@ static void no_place(struct xha_cluster *cl, struct cl_dom *d, const char *why)
 {
     d->wait_cause = XHA_CC_NO_PLACE;
     snprintf(d->wait_text, sizeof d->wait_text, "%s", why);
+    xha_heap_drop(&cl->wanted, cl_slot(cl->st, d));
+    if (cl->now.ms < d->backoff.ms) { /* there was room, and another one was quicker */
+        timer(cl, d, CL_T_LATER, d->backoff);
+        return;
+    }
     if (!d->tries)
         xha_cl_say(cl, XHA_SEV_CRITICAL, XHA_CC_NO_PLACE, XHA_HOST_NONE, &d->uuid, 0, "%s waits: %.120s",
                    d->name, why);
@@ -148,14 +178,13 @@ static void no_place(struct xha_cluster *cl, struct cl_dom *d, const char *why)
         d->tries++;
     d->capped = true; /* nobody waits for it */
     count_coming(cl, d, false);
-    xha_heap_drop(&cl->wanted, cl_slot(cl->st, d));
     timer(cl, d, CL_T_LATER, after(cl->now, backoff(d->tries)));
 }
 
 static bool grant(struct xha_cluster *cl, struct cl_dom *d)
 {
     char why[XHA_TEXT_MAX] = "";
-    bool fresh = d->tries > 0;
+    bool fresh = d->tries > 0 && cl->now.ms >= d->backoff.ms; /* who refused it may be asked again */
     uint8_t host = xha_cl_place_find(cl, d, fresh ? 0 : d->refused, d->next, why, sizeof why);
     struct cl_message *m;
 
@@ -171,6 +200,7 @@ static bool grant(struct xha_cluster *cl, struct cl_dom *d)
     m->host = host;
     m->u.fresh = fresh;
     xha_heap_drop(&cl->wanted, cl_slot(cl->st, d)); /* back in it, if it has no effect */
+    d->backoff.ms = 0;
     xha_cl_proposed(cl, d, host);
     xha_cl_send(cl, CL_GRANT);
     return true;

@@ -250,6 +250,7 @@ void xha_cl_place_dom(struct xha_cluster *cl, struct cl_dom *d)
     d->restarts = d->want_run;
     rc = xha_place_domain(cl->place, cl_slot(cl->st, d), &need);
     assert(!rc);
+    xha_cl_queue_room(cl);
     xha_cl_place_where(cl, d);
 }
 
@@ -268,9 +269,12 @@ void xha_cl_place_where(struct xha_cluster *cl, struct cl_dom *d)
     if (d->phase == XHA_PH_MOVING)
         want[1] = d->move.target;
     xha_place_where(cl->place, slot, is);
-    for (int i = 0; i < 2; i++)
-        if (is[i] != XHA_PLACE_NONE && is[i] != want[0] && is[i] != want[1])
-            xha_place_take(cl->place, slot, is[i]);
+    for (int i = 0; i < 2; i++) {
+        if (is[i] == XHA_PLACE_NONE || is[i] == want[0] || is[i] == want[1])
+            continue;
+        xha_place_take(cl->place, slot, is[i]);
+        xha_cl_queue_room(cl);
+    }
     for (int i = 0; i < 2; i++)
         if (want[i] != XHA_PLACE_NONE && want[i] != is[0] && want[i] != is[1])
             xha_place_put(cl->place, slot, want[i]);
@@ -285,6 +289,7 @@ void xha_cl_place_reserve(struct xha_cluster *cl, struct cl_dom *d, uint8_t host
 void xha_cl_place_drop(struct xha_cluster *cl, struct cl_dom *d)
 {
     xha_place_remove_domain(cl->place, cl_slot(cl->st, d));
+    xha_cl_queue_room(cl);
     group_leave(cl, d->together);
     group_leave(cl, d->apart);
     d->together = d->apart = 0;
@@ -321,7 +326,7 @@ uint8_t xha_cl_place_find(const struct xha_cluster *cl, const struct cl_dom *d, 
     for (; avoid; avoid &= avoid - 1)
         list[query.n_avoid++] = cl_lowest(avoid);
     query.avoid = list;
-    host = xha_place_find(cl->place, &query, &why);
+    host = xha_place_find(cl->place, &query, text ? &why : NULL);
     if (host < XHA_HOSTS_MAX)
         return (uint8_t)host;
     if (text)
