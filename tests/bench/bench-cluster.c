@@ -10,8 +10,8 @@
 
 #include "xhad/core/cluster.h"
 
-#define HOSTS   3
-#define DOMAINS 10000
+#define HOSTS   3U
+#define DOMAINS 10000U
 
 struct bytes {
     struct bytes *next;

@@ -804,9 +804,9 @@ static void test_standard_agents(void **state)
     XHA_CLEANUP_CLOSEDIR DIR *dir = NULL;
     struct survey s = { 0 };
     const struct dirent *e;
+    /* Each is a Python program of its own: the short way asks every tenth. */
+    unsigned every = getenv("XHA_SHORT") ? 10 : 1, found = 0;
 
-    if (getenv("XHA_SHORT"))
-        skip();
     dir = opendir("/usr/sbin");
     while (dir && (e = readdir(dir))) {
         char path[300];
@@ -817,6 +817,8 @@ static void test_standard_agents(void **state)
         snprintf(path, sizeof path, "/usr/sbin/%s", e->d_name);
         if (strncmp(e->d_name, "fence_", 6) != 0 || strcmp(e->d_name, "fence_ack_manual") == 0)
             continue;
+        if (found++ % every != 0)
+            continue;
         while (s.under_way >= 4)
             uv_run(&x->loop, UV_RUN_ONCE);
         assert_non_null(xha_agent_start(&x->loop, &order, on_meta, &s));
@@ -824,8 +826,8 @@ static void test_standard_agents(void **state)
         s.under_way++;
     }
     uv_run(&x->loop, UV_RUN_DEFAULT);
-    if (s.asked < 60)
-        fail_msg("only %u agents are installed: this test needs Debian's package fence-agents", s.asked);
+    if (found < 60)
+        fail_msg("only %u agents are installed: this test needs Debian's package fence-agents", found);
     assert_true(s.understood + 3 >= s.asked);
     assert_true(s.can_off + 4 >= s.asked);
 }

@@ -124,8 +124,9 @@ void xha_peers_inform(struct xha_peers *p)
     copy_names(info.storages, sizeof info.storages, conf->storages, "storages");
     info.armed = watchdog == XHA_WATCHDOG_ARMED && !p->leaving &&
                  p->d->conf.no_quorum == XHA_NO_QUORUM_FENCE && p->disarm_after == 0;
-    info.watchdog = info.armed ? (struct xha_span){ xha_watchdog_seconds(p->watchdog) * 1000LL }
-                               : policy->timing.watchdog;
+    info.watchdog = policy->timing.watchdog;
+    if (info.armed)
+        info.watchdog.ms = xha_watchdog_seconds(p->watchdog) * 1000LL;
     if (p->info_told && memcmp(&info, &p->info, sizeof info) == 0)
         return;
     remember = strcmp(info.name, p->info.name) != 0 || !p->info_told;

@@ -43,8 +43,9 @@ static void hear(int fd)
 static void order(int fd, enum xha_watch_type type, unsigned seconds)
 {
     static unsigned seq;
-    struct xha_watch_msg msg = { .type = type, .seq = ++seq, .seconds = seconds, .ms = xha_watch_now_ms() };
+    struct xha_watch_msg msg = { .type = type, .seconds = seconds, .ms = xha_watch_now_ms() };
 
+    msg.seq = ++seq;
     if (xha_watch_send(fd, &msg) != XHA_WATCH_DONE) {
         puts("the holder does not listen");
         exit(1);
