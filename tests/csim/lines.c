@@ -418,8 +418,11 @@ static void coro_dies(struct csim *cs, int h, int64_t ms)
 
 static bool play_host(struct csim *cs, const struct csim_line *line)
 {
-    struct csim_host *host = line->host < 0 ? NULL : &cs->host[line->host];
+    struct csim_host *host;
 
+    if (line->host < 0)
+        return false;
+    host = &cs->host[line->host];
     switch (line->verb) {
     case CSIM_H_POWER_FOR:
     case CSIM_H_POWER:
