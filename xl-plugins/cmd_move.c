@@ -70,6 +70,28 @@ int xlha_cmd_migrate(struct xlha *x)
     return rc ? rc : xlha_print_answer(x, result);
 }
 
+/* ---- where domains would go ---- */
+
+static void print_moves(const json_t *moves)
+{
+    static const char *const titles[] = { "Domain", "From", "To", "Why" };
+    struct xlha_table *table = xlha_table_new(titles, 4);
+    const json_t *move;
+    size_t i;
+
+    json_array_foreach(moves, i, move)
+    {
+        const char *to = xlha_string(move, "to");
+
+        xlha_table_cell(table, xlha_string(move, "domain"));
+        xlha_table_cell(table, xlha_string(move, "from"));
+        xlha_table_cell(table, *to ? to : "nowhere");
+        xlha_table_cell(table, xlha_string(move, "text"));
+    }
+    xlha_table_print(table, stdout);
+    xlha_table_free(table);
+}
+
 /* ---- maintenance ---- */
 
 static bool is_host(const json_t *hosts, const char *name)
@@ -137,31 +159,13 @@ int xlha_cmd_maintenance(struct xlha *x)
     stay = json_array_size(json_object_get(result, "left")) > 0;
     if (stay && !x->json)
         print_left(json_object_get(result, "left"));
+    if (json_array_size(json_object_get(result, "moves")) && !x->json)
+        print_moves(json_object_get(result, "moves"));
     xlha_print_answer(x, result);
     return stay ? XLHA_FAILED : XLHA_DONE;
 }
 
 /* ---- what-if ---- */
-
-static void print_moves(const json_t *moves)
-{
-    static const char *const titles[] = { "Domain", "From", "To", "Why" };
-    struct xlha_table *table = xlha_table_new(titles, 4);
-    const json_t *move;
-    size_t i;
-
-    json_array_foreach(moves, i, move)
-    {
-        const char *to = xlha_string(move, "to");
-
-        xlha_table_cell(table, xlha_string(move, "domain"));
-        xlha_table_cell(table, xlha_string(move, "from"));
-        xlha_table_cell(table, *to ? to : "nowhere");
-        xlha_table_cell(table, xlha_string(move, "text"));
-    }
-    xlha_table_print(table, stdout);
-    xlha_table_free(table);
-}
 
 /* host-down HOST, or add POLICY. Exit code 1: somebody would find no place. */
 int xlha_cmd_what_if(struct xlha *x)

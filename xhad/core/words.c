@@ -161,7 +161,7 @@ static const struct {
     [XHA_CAUSE_HOST_MAINTENANCE] = { "host-maintenance", "an operator's word for the whole host: %", ORDER },
     [XHA_CAUSE_TAKEN] = { "taken", "the cluster placed it on this host", PLAIN },
     [XHA_CAUSE_YIELDED] = { "yielded", "is not this host's any more: %", YIELD },
-    [XHA_CAUSE_MOVE] = { "move", "moves between this host and host number %", NUMBER },
+    [XHA_CAUSE_MOVE] = { "move", "a move between hosts has begun", PLAIN },
     [XHA_CAUSE_MOVED] = { "moved", "the move is decided: it runs on at its target", PLAIN },
     [XHA_CAUSE_MOVE_ENDED] = { "move-ended", "the move has ended: it stays where it was", PLAIN },
     [XHA_CAUSE_GIVEN_UP] = { "given-up", "cannot be started on this host, another one is looked for: %",

@@ -40,7 +40,8 @@ static void on_result(void *user, struct xha_daemon *d, int rc, const char *text
     } else if (c->wait && c->what == XHA_RQ_HOST_MAINTENANCE && c->on) {
         xha_peers_wait_maintenance(d->peers, c->client, c->host, NULL);
     } else {
-        json_object_set_new(c->answer, "text", json_string(text));
+        if (text[0])
+            json_object_set_new(c->answer, "text", json_string(text));
         xha_control_ok(d->control, c->client, json_incref(c->answer));
     }
     json_decref(c->answer);
@@ -161,11 +162,31 @@ static bool move_args(const struct xha_call *call, struct xha_cluster_event *ev,
     return true;
 }
 
+static void would_move(const struct xha_peers *p, const struct xha_cluster_event *ev, char *text, size_t len)
+{
+    static const char *const how[] = {
+        [XHA_MOVE_AUTO] = "live, where the hypervisor can; else warm or cold",
+        [XHA_MOVE_LIVE] = "live",
+        [XHA_MOVE_WARM] = "warm",
+        [XHA_MOVE_COLD] = "cold",
+    };
+    char from[XHA_HOST_TEXT] = "nowhere", to[XHA_HOST_TEXT] = "the host that fits it best";
+    struct xha_cluster_domain dom;
+
+    if (xha_cluster_find(xha_peers_state(p), &ev->uuid, &dom) != 0)
+        return; /* refused by the cluster core */
+    if (dom.phase != XHA_PH_FREE)
+        xha_peers_host(p, dom.owner, from);
+    if (ev->u.request.host != XHA_HOST_NONE)
+        xha_peers_host(p, ev->u.request.host, to);
+    snprintf(text, len, "would move %s from %s to %s (%s)", dom.name, from, to, how[ev->u.request.mode]);
+}
+
 void xha_cmd_migrate(const struct xha_call *call)
 {
     struct xha_cluster_event ev = { 0 };
     json_int_t limit = 0;
-    char uuid[XHA_UUID_TEXT], text[300];
+    char uuid[XHA_UUID_TEXT], text[400] = "";
     struct xha_domain *dom;
     json_t *answer;
 
@@ -177,7 +198,7 @@ void xha_cmd_migrate(const struct xha_call *call)
     ev.uuid = dom->uuid;
     ev.u.request.what = XHA_RQ_MIGRATE;
     if (call->request->dry_run) {
-        snprintf(text, sizeof text, "would move %s", dom->name);
+        would_move(call->d->peers, &ev, text, sizeof text);
         answer = json_pack("{s:s, s:s, s:o, s:s}", "domain", dom->name, "would", "migrate", "host",
                            xha_host_json(call->d->peers, ev.u.request.host), "text", text);
     } else {
@@ -225,17 +246,64 @@ static int host_arg(const struct xha_call *call, bool optional)
     return host;
 }
 
-static void order_host(const struct xha_call *call, enum xha_do_cluster what, int host, bool on,
-                       const char *word)
+/* What an order to a host, or to all, does: before, and when it was taken. % is the host's name. */
+struct words {
+    enum xha_do_cluster what;
+    bool on;
+    const char *order, *would, *done;
+};
+
+static const struct words words[] = {
+    { XHA_RQ_HOST_MAINTENANCE, true, "maintenance on", "would empty % and keep it empty",
+      "% is in maintenance: its domains move away as there is room" },
+    { XHA_RQ_HOST_MAINTENANCE, false, "maintenance off", "would let % take part again",
+      "% takes part again: what has its home there comes back" },
+    { XHA_RQ_CONFIRM_FENCED, true, "confirm-fenced",
+      "would take your word that % is off, and start its domains elsewhere",
+      "% counts as fenced, on your word: its domains start elsewhere" },
+    { XHA_RQ_FORGET_HOST, true, "forget-host", "would take % off the list of hosts",
+      "% is no host of the cluster any more" },
+    { XHA_RQ_LEAVE, true, "leave", "would say good-bye for %", "% has said good-bye" },
+    { XHA_RQ_ARM, true, "arm", "would switch self-fencing on, on every host",
+      "self-fencing is on: a host that loses its quorum is reset by its own watchdog" },
+    { XHA_RQ_ARM, false, "disarm", "would switch self-fencing off, on every host",
+      "self-fencing is off: of a lost host, only a fence agent or confirm-fenced can prove that it is dead" },
+};
+
+static const struct words *words_of(enum xha_do_cluster what, bool on)
 {
+    size_t i = 0;
+
+    while (words[i].what != what || words[i].on != on)
+        i++;
+    return &words[i];
+}
+
+/* The text with the host's name in it. */
+static json_t *worded(const char *text, const char *name)
+{
+    const char *at = strchr(text, '%');
+
+    return at ? json_sprintf("%.*s%s%s", (int)(at - text), text, name, at + 1) : json_string(text);
+}
+
+static void order_host(const struct xha_call *call, enum xha_do_cluster what, int host, bool on)
+{
+    const struct words *w = words_of(what, on);
+    bool dry_run = call->request->dry_run;
     struct xha_cluster_event ev = { 0 };
+    char name[XHA_HOST_TEXT];
+    json_t *answer;
 
     ev.u.request.what = what;
     ev.u.request.host = (uint8_t)host;
     ev.u.request.on = on;
-    xha_call_cluster(call, &ev,
-                     json_pack("{s:o, s:s}", "host", xha_host_json(call->d->peers, (unsigned)host),
-                               call->request->dry_run ? "would" : "accepted", word));
+    xha_peers_host(call->d->peers, (unsigned)host, name);
+    answer = json_pack("{s:s, s:s, s:o}", "host", name, dry_run ? "would" : "accepted", w->order, "text",
+                       worded(dry_run ? w->would : w->done, name));
+    if (dry_run && what == XHA_RQ_HOST_MAINTENANCE && on)
+        xha_what_if_down_json(call->d->peers, (uint8_t)host, answer);
+    xha_call_cluster(call, &ev, answer);
 }
 
 void xha_cmd_host_maintenance(const struct xha_call *call, bool on)
@@ -243,7 +311,7 @@ void xha_cmd_host_maintenance(const struct xha_call *call, bool on)
     int host = host_arg(call, true);
 
     if (host >= 0)
-        order_host(call, XHA_RQ_HOST_MAINTENANCE, host, on, on ? "maintenance on" : "maintenance off");
+        order_host(call, XHA_RQ_HOST_MAINTENANCE, host, on);
 }
 
 void xha_cmd_confirm_fenced(const struct xha_call *call)
@@ -251,7 +319,7 @@ void xha_cmd_confirm_fenced(const struct xha_call *call)
     int host;
 
     if (xha_call_in_cluster(call) && (host = host_arg(call, false)) >= 0)
-        order_host(call, XHA_RQ_CONFIRM_FENCED, host, true, "confirm-fenced");
+        order_host(call, XHA_RQ_CONFIRM_FENCED, host, true);
 }
 
 void xha_cmd_forget_host(const struct xha_call *call)
@@ -259,23 +327,23 @@ void xha_cmd_forget_host(const struct xha_call *call)
     int host;
 
     if (xha_call_in_cluster(call) && (host = host_arg(call, false)) >= 0)
-        order_host(call, XHA_RQ_FORGET_HOST, host, true, "forget-host");
+        order_host(call, XHA_RQ_FORGET_HOST, host, true);
 }
 
 void xha_cmd_leave(const struct xha_call *call)
 {
     if (xha_call_in_cluster(call))
-        order_host(call, XHA_RQ_LEAVE, call->d->peers->self, true, "leave");
+        order_host(call, XHA_RQ_LEAVE, call->d->peers->self, true);
 }
 
 void xha_cmd_arm(const struct xha_call *call)
 {
     if (xha_call_in_cluster(call))
-        order_host(call, XHA_RQ_ARM, call->d->peers->self, true, "arm");
+        order_host(call, XHA_RQ_ARM, call->d->peers->self, true);
 }
 
 void xha_cmd_disarm(const struct xha_call *call)
 {
     if (xha_call_in_cluster(call))
-        order_host(call, XHA_RQ_ARM, call->d->peers->self, false, "disarm");
+        order_host(call, XHA_RQ_ARM, call->d->peers->self, false);
 }

@@ -18,6 +18,8 @@ json_t *xha_host_json(const struct xha_peers *p, unsigned host);
 /* A domain as `list` shows it. */
 json_t *xha_state_entry(const struct xha_daemon *d, const struct xha_cluster_domain *dom);
 json_t *xha_view_entry(const struct xha_daemon *d, const struct xha_view *view);
+/* Adds "moves", "homeless" and, where there is none yet, "text": where its domains would go without that host. */
+void xha_what_if_down_json(const struct xha_peers *p, uint8_t host, json_t *answer);
 /* The cluster in one line. */
 void xha_cluster_line(const struct xha_peers *p, char *buf, size_t len);
 

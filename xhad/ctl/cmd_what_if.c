@@ -41,24 +41,16 @@ void xha_cmd_timing(const struct xha_call *call)
 
 /* ---- what if ---- */
 
-static void what_if_down(const struct xha_call *call, const char *name)
+void xha_what_if_down_json(const struct xha_peers *p, uint8_t host, json_t *answer)
 {
-    const struct xha_peers *p = call->d->peers;
-    int host = xha_peers_find_host(p, name);
-    struct xha_what_if *out;
-    uint32_t n, homeless;
+    struct xha_what_if *out = calloc(WHAT_IF_MAX, sizeof *out);
     json_t *moves = json_array();
-    char text[200];
+    char name[XHA_HOST_TEXT];
+    uint32_t n, homeless;
 
-    if (host < 0) {
-        json_decref(moves);
-        xha_call_no_host(call, name);
-        return;
-    }
-    out = calloc(WHAT_IF_MAX, sizeof *out);
     if (!out)
         abort();
-    n = xha_cluster_what_if_down(xha_peers_state(p), (uint8_t)host, out, WHAT_IF_MAX, &homeless);
+    n = xha_cluster_what_if_down(xha_peers_state(p), host, out, WHAT_IF_MAX, &homeless);
     for (uint32_t i = 0; i < n && i < WHAT_IF_MAX; i++) {
         struct xha_cluster_domain dom;
         char uuid[XHA_UUID_TEXT];
@@ -71,10 +63,29 @@ static void what_if_down(const struct xha_call *call, const char *name)
                                                xha_host_json(p, out[i].to), "text", out[i].text));
     }
     free(out);
-    snprintf(text, sizeof text, "without %.60s: %u domains go elsewhere, %u find no place", name,
-             n - homeless, homeless);
-    xha_call_ok(call, json_pack("{s:o, s:o, s:I, s:s}", "down", xha_host_json(p, (unsigned)host), "moves",
-                                moves, "homeless", (json_int_t)homeless, "text", text));
+    json_object_set_new(answer, "moves", moves);
+    json_object_set_new(answer, "homeless", json_integer((json_int_t)homeless));
+    if (json_object_get(answer, "text"))
+        return;
+    json_object_set_new(answer, "text",
+                        json_sprintf("without %s: %u domain%s elsewhere, %u %s no place",
+                                     xha_peers_host(p, host, name), n - homeless,
+                                     n - homeless == 1 ? " goes" : "s go", homeless,
+                                     homeless == 1 ? "finds" : "find"));
+}
+
+static void what_if_down(const struct xha_call *call, const char *name)
+{
+    int host = xha_peers_find_host(call->d->peers, name);
+    json_t *answer;
+
+    if (host < 0) {
+        xha_call_no_host(call, name);
+        return;
+    }
+    answer = json_pack("{s:o}", "down", xha_host_json(call->d->peers, (unsigned)host));
+    xha_what_if_down_json(call->d->peers, (uint8_t)host, answer);
+    xha_call_ok(call, answer);
 }
 
 struct adding {

@@ -221,6 +221,8 @@ static void check_move(struct xha_peers *p, struct xha_peers_wait **at, const st
         return;
     xha_peers_host(p, dom->owner, host);
     if (dom->owner == w->target || w->target == XHA_HOST_NONE) {
+        if (dom->report.term != dom->term)
+            return; /* decided; its new owner has not said yet how it is */
         snprintf(text, sizeof text, "%s runs on %s", dom->name, host);
         end_ok(p, at,
                json_pack("{s:s, s:s, s:s, s:s}", "domain", dom->name, "host", host, "mode",
