@@ -486,10 +486,15 @@ static bool play_host(struct csim *cs, const struct csim_line *line)
 
 static bool play_guest(struct csim *cs, const struct csim_line *line)
 {
-    struct csim_guest *g = line->guest < 0 ? NULL : &cs->guest[line->guest];
-    int i = g ? csim_inst_find(cs, line->guest, -1) : -1;
-    bool runs = i >= 0 && csim_inst_runs(&cs->inst[i]) && !cs->host[cs->inst[i].host].frozen;
+    struct csim_guest *g;
+    bool runs;
+    int i;
 
+    if (line->guest < 0)
+        return false;
+    g = &cs->guest[line->guest];
+    i = csim_inst_find(cs, line->guest, -1);
+    runs = i >= 0 && csim_inst_runs(&cs->inst[i]) && !cs->host[cs->inst[i].host].frozen;
     switch (line->verb) {
     case CSIM_G_CRASH:
         if (runs)
@@ -530,8 +535,11 @@ static bool play_guest(struct csim *cs, const struct csim_line *line)
 
 static bool play_worker(struct csim *cs, const struct csim_line *line)
 {
-    struct csim_guest *g = line->guest < 0 ? NULL : &cs->guest[line->guest];
+    struct csim_guest *g;
 
+    if (line->guest < 0)
+        return false;
+    g = &cs->guest[line->guest];
     if (line->verb == CSIM_W_KILLED) {
         csim_jobs_kill(cs, line->guest);
     } else if (line->verb == CSIM_W_STALLS) {

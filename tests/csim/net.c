@@ -467,7 +467,7 @@ static bool quorate_count(struct csim *cs, xha_hostset members)
         return votes >= 1 && seen;
     }
     if (cs->script->votes == CSIM_QDEVICE && expected % 2 == 0) {
-        struct parts p;
+        struct parts p = { 0 };
         unsigned best = 0, best_n = 0;
 
         expected++;
@@ -606,7 +606,7 @@ static void reform_soon(struct csim *cs, int h, xha_hostset part)
 
 void csim_net_changed(struct csim *cs)
 {
-    struct parts p;
+    struct parts p = { 0 };
     bool whole[RINGS];
 
     parts_find(cs, &p);
@@ -644,7 +644,7 @@ void csim_net_changed(struct csim *cs)
 void csim_net_reform(struct csim *cs, const struct sim_future *f)
 {
     struct csim_host *host = &cs->host[f->a];
-    struct parts p;
+    struct parts p = { 0 };
 
     if (f->serial != host->reform_serial || !host->reform_ms)
         return;
