@@ -198,6 +198,7 @@ static inline void twin_random_need(struct twin *t, struct xha_place_need *n, ui
         .memory_kib = twin_random(t, 5) * 1000,
         .vcpus = twin_random(t, 4),
         .priority = twin_random(t, 3),
+        .tier = twin_random(t, 2),
         .restart = !twin_chance(t, 8),
     };
     if (twin_chance(t, choosy))

@@ -19,7 +19,6 @@ static uint64_t runs(void)
 struct lump {
     uint32_t dom[TWIN_DOMAINS], n;
     uint64_t memory_kib, vcpus;
-    uint32_t priority, lowest;
 };
 
 struct lumps {
@@ -99,10 +98,6 @@ static void add(const struct twin *t, struct lump *l, uint32_t d)
     l->dom[l->n++] = d;
     l->memory_kib += need->memory_kib;
     l->vcpus += need->vcpus;
-    if (need->priority > l->priority)
-        l->priority = need->priority;
-    if (d < l->lowest)
-        l->lowest = d;
 }
 
 static bool away(const struct twin *t, uint32_t h, uint32_t set)
@@ -131,7 +126,6 @@ static void lose(struct twin *t, uint32_t set, bool all, struct lumps *lumps_r)
         if (!lost[d])
             continue;
         lumps_r->n++;
-        l->lowest = NONE;
         add(t, l, d);
         lost[d] = false;
         for (uint32_t e = d + 1; e < TWIN_DOMAINS; e++) {
@@ -347,31 +341,78 @@ static void check_choice(struct twin *after, const struct lump *l, uint32_t to)
     lump_put(after, l, to);
 }
 
+static bool chooses_before(const struct twin *t, uint32_t x, uint32_t y)
+{
+    const struct xha_place_need *a = &t->dom[x].need, *b = &t->dom[y].need;
+
+    if (a->tier != b->tier)
+        return a->tier < b->tier;
+    if (a->priority != b->priority)
+        return a->priority > b->priority;
+    return a->memory_kib != b->memory_kib ? a->memory_kib > b->memory_kib : x < y;
+}
+
+static struct lump part_of(const struct twin *t, const struct xha_place_move *move, uint32_t n)
+{
+    struct lump part = { 0 };
+
+    for (uint32_t i = 0; i < n; i++)
+        add(t, &part, move[i].domain);
+    return part;
+}
+
+/* How many of the first n fit on one host. */
+static uint32_t together(const struct twin *t, const struct xha_place_move *move, uint32_t n)
+{
+    for (; n; n--) {
+        struct lump part = part_of(t, move, n);
+
+        for (uint32_t h = 0; h < TWIN_HOSTS; h++)
+            if (lump_fits(t, &part, h))
+                return n;
+    }
+    return 0;
+}
+
+/* Those of one lump: as many as can go together do, each of the others goes where it may. */
+static void check_lump(struct twin *after, const struct xha_place_move *move, uint32_t n)
+{
+    uint32_t most = together(after, move, n);
+
+    for (uint32_t i = 0, part; i < n; i += part) {
+        struct lump l;
+
+        part = i < most ? most : 1;
+        l = part_of(after, &move[i], part);
+        for (uint32_t j = 1; j < part; j++)
+            assert_int_equal(move[i + j].to, move[i].to);
+        check_choice(after, &l, move[i].to);
+    }
+}
+
 static void check_moves(const struct twin *t, uint32_t set, bool all, const struct xha_place_move *move,
-                        uint32_t n)
+                        uint32_t n, uint32_t *parts)
 {
     struct twin after = *t;
     struct lumps lumps;
-    uint32_t at = 0, last = NONE;
+    uint32_t at = 0;
 
     lose(&after, set, all, &lumps);
     while (at < n) {
-        const struct lump *l = &lumps.lump[lump_of(&lumps, move[at].domain)];
+        uint32_t which = lump_of(&lumps, move[at].domain), size = lumps.lump[which].n;
 
-        if (last != NONE) /* the order in which they choose */
-            assert_true(
-                lumps.lump[last].priority > l->priority ||
-                (lumps.lump[last].priority == l->priority &&
-                 (lumps.lump[last].memory_kib > l->memory_kib ||
-                  (lumps.lump[last].memory_kib == l->memory_kib && lumps.lump[last].lowest < l->lowest))));
-        last = (uint32_t)(l - lumps.lump);
-        check_choice(&after, l, move[at].to);
-        for (uint32_t i = 0; i < l->n; i++, at++) {
-            assert_int_equal(lump_of(&lumps, move[at].domain), last);
-            assert_int_equal(move[at].to, move[at - i].to);
-            assert_true(twin_on(t, move[at].domain, move[at].from) && (set >> move[at].from & 1));
-            assert_int_equal(move[at].why.hosts, move[at].to == NONE ? HOSTS : 0);
+        if (at)
+            assert_true(chooses_before(
+                t, move[at - lumps.lump[lump_of(&lumps, move[at - 1].domain)].n].domain, move[at].domain));
+        for (uint32_t i = 0; i < size; i++) {
+            assert_int_equal(lump_of(&lumps, move[at + i].domain), which);
+            assert_true(!i || chooses_before(t, move[at + i - 1].domain, move[at + i].domain));
+            assert_true(twin_on(t, move[at + i].domain, move[at + i].from) && (set >> move[at + i].from & 1));
+            assert_int_equal(move[at + i].why.hosts, move[at + i].to == NONE ? HOSTS : 0);
+            *parts += move[at + i].to != move[at].to;
         }
+        check_lump(&after, &move[at], size);
+        at += size;
     }
     for (uint32_t i = 0; i < lumps.n; i++)
         n -= lumps.lump[i].n;
@@ -380,6 +421,7 @@ static void check_moves(const struct twin *t, uint32_t set, bool all, const stru
 
 static void test_leave(void **state)
 {
+    uint32_t parts = 0; /* domains that could not go with their group */
     struct twin t;
 
     (void)state;
@@ -394,15 +436,55 @@ static void test_leave(void **state)
         hosts[1] = (hosts[0] + 1) % HOSTS;
         assert_int_equal(xha_place_leave(t.place, hosts, n_hosts,
                                          all ? XHA_PLACE_LEAVE_ALL : XHA_PLACE_LEAVE_RESTART,
-                                         XHA_PLACE_BEST_FIT, move, TWIN_DOMAINS, &n),
+                                         XHA_PLACE_BEST_FIT, NONE, move, TWIN_DOMAINS, &n),
                          XHA_PLACE_OK);
-        check_moves(&t, 1u << hosts[0] | (n_hosts > 1 ? 1u << hosts[1] : 0), all, move, n);
+        check_moves(&t, 1u << hosts[0] | (n_hosts > 1 ? 1u << hosts[1] : 0), all, move, n, &parts);
         xha_place_audit(t.place);
         assert_int_equal(xha_place_leave(t.place, hosts, n_hosts,
                                          all ? XHA_PLACE_LEAVE_ALL : XHA_PLACE_LEAVE_RESTART,
-                                         XHA_PLACE_BEST_FIT, NULL, 0, &fewer),
+                                         XHA_PLACE_BEST_FIT, NONE, NULL, 0, &fewer),
                          XHA_PLACE_OK);
         assert_int_equal(fewer, n);
+        xha_place_free(t.place);
+    }
+    assert_true(parts > runs() / 100);
+}
+
+/* Those that wait go where they would go had they just lost their host. */
+static void test_seat(void **state)
+{
+    struct twin t;
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= runs(); seed++) {
+        struct xha_place_move lost[TWIN_DOMAINS], waits[TWIN_DOMAINS];
+        const struct xha_place_query q = { .policy = (enum xha_placement)(seed % XHA_PLACEMENT_N_),
+                                           .prefer = NONE,
+                                           .after = seed % 7 };
+        uint32_t host, list[TWIN_DOMAINS], n;
+        struct xha_place_host is;
+
+        make(&t, seed);
+        host = twin_random(&t, HOSTS);
+        assert_int_equal(xha_place_leave(t.place, &host, 1, XHA_PLACE_LEAVE_ALL, q.policy, q.after, lost,
+                                         TWIN_DOMAINS, &n),
+                         XHA_PLACE_OK);
+        is = t.host[host];
+        is.state = XHA_PLACE_DOWN;
+        twin_host(&t, host, &is);
+        for (uint32_t i = 0; i < n; i++) {
+            list[i] = lost[n - 1 - i].domain;
+            for (int s = 0; s < 2; s++)
+                if (t.dom[list[i]].on[s] != NONE)
+                    twin_take(&t, list[i], t.dom[list[i]].on[s--]);
+        }
+        assert_int_equal(xha_place_seat(t.place, &q, list, n, waits), XHA_PLACE_OK);
+        for (uint32_t i = 0; i < n; i++) {
+            assert_int_equal(waits[i].domain, lost[i].domain);
+            assert_int_equal(waits[i].from, NONE);
+            assert_int_equal(waits[i].to, lost[i].to);
+        }
+        xha_place_audit(t.place);
         xha_place_free(t.place);
     }
 }
@@ -415,10 +497,11 @@ static void test_leave_refused(void **state)
 
     (void)state;
     make(&t, 1);
-    assert_int_equal(xha_place_leave(t.place, twice, 2, XHA_PLACE_LEAVE_ALL, XHA_PLACE_BEST_FIT, NULL, 0, &n),
-                     XHA_PLACE_E_INVAL);
     assert_int_equal(
-        xha_place_leave(t.place, unknown, 1, XHA_PLACE_LEAVE_ALL, XHA_PLACE_BEST_FIT, NULL, 0, &n),
+        xha_place_leave(t.place, twice, 2, XHA_PLACE_LEAVE_ALL, XHA_PLACE_BEST_FIT, NONE, NULL, 0, &n),
+        XHA_PLACE_E_INVAL);
+    assert_int_equal(
+        xha_place_leave(t.place, unknown, 1, XHA_PLACE_LEAVE_ALL, XHA_PLACE_BEST_FIT, NONE, NULL, 0, &n),
         XHA_PLACE_E_INVAL);
     xha_place_free(t.place);
 }
@@ -463,7 +546,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_survives),      cmocka_unit_test(test_few_steps),
         cmocka_unit_test(test_needs_search),  cmocka_unit_test(test_leave),
-        cmocka_unit_test(test_leave_refused), cmocka_unit_test(test_add),
+        cmocka_unit_test(test_leave_refused), cmocka_unit_test(test_seat),
+        cmocka_unit_test(test_add),
     };
 
     return cmocka_run_group_tests_name("core-place-lost", tests, NULL, NULL);

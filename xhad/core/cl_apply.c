@@ -42,6 +42,7 @@ void xha_cl_rebuild(struct xha_cluster *cl)
     for (uint32_t i = 0; i < cl->st->n; i++) {
         struct cl_dom *d = &cl->st->dom[cl->st->order[i]];
 
+        d->seat = 0;
         xha_cl_place_dom(cl, d);
         xha_cl_queue(cl, d);
     }

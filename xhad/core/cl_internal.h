@@ -40,6 +40,8 @@
 #define CL_SAID_MAX     512
 #define CL_FLYING_MAX   64 /* own ordered messages under way at once: the others get a word in */
 
+#define CL_KIB_MAX ((UINT64_C(1) << 41) - 1) /* of memory, in the order of placing */
+
 #define CL_BACKOFF_MIN_MS  5000 /* of a domain that finds no place */
 #define CL_BACKOFF_MAX_MS  60000
 #define CL_FENCE_HOLD_MS   300  /* after a change of view: word of lost quorum may come a little later */
@@ -242,6 +244,7 @@ struct cl_dom {
     bool capped;              /* its tier waits for it no longer */
     bool cannot_said;
     uint64_t ended_move;     /* an end of this one was proposed */
+    uint8_t seat;            /* host + 1: room is kept for it there, where its affinity group goes; 0: none */
     uint8_t tries;           /* in vain, to place it */
     struct xha_time backoff; /* it is tried before this time is over, because room has appeared; 0: not so */
     enum xha_cluster_cause wait_cause;
@@ -416,6 +419,7 @@ struct xha_cluster {
     struct cl_group *group; /* by number - 1 */
     uint32_t *group_bucket, group_unused, n_groups, n_group_buckets;
     struct xha_place_move *leaves;
+    uint32_t *mates; /* to work in: of one affinity group */
 
     /* out */
     struct xha_cluster_plan *plan;
@@ -625,10 +629,13 @@ void xha_cl_place_names(struct xha_cluster *cl);
 void xha_cl_place_host(struct xha_cluster *cl, uint8_t host);
 void xha_cl_place_dom(struct xha_cluster *cl, struct cl_dom *d); /* needs and whereabouts */
 void xha_cl_place_where(struct xha_cluster *cl, struct cl_dom *d);
+void xha_cl_place_unseat(struct xha_cluster *cl, struct cl_dom *d);
 void xha_cl_place_reserve(struct xha_cluster *cl, struct cl_dom *d, uint8_t host);
 void xha_cl_place_drop(struct xha_cluster *cl, struct cl_dom *d);
 uint8_t xha_cl_place_find(const struct xha_cluster *cl, const struct cl_dom *d, xha_hostset avoid,
                           uint8_t prefer, char *text, size_t len);
+/* Finds a host for all that wait and are of d's affinity group, and keeps room for the others of them. */
+void xha_cl_place_group(struct xha_cluster *cl, struct cl_dom *d, xha_hostset avoid);
 bool xha_cl_place_may(const struct xha_cluster *cl, const struct cl_dom *d, uint8_t host, char *text,
                       size_t len);
 bool xha_cl_place_survives(const struct xha_cluster *cl, const struct cl_request *r, char *text, size_t len);

@@ -87,10 +87,13 @@ void xha_cl_queue_drop(struct xha_cluster *cl, struct cl_dom *d)
     count_coming(cl, d, false);
 }
 
+/* As place.h lets them choose: tier, priority, memory; then the number, which the heap sees to. */
 static void enqueue(struct xha_cluster *cl, const struct cl_dom *d)
 {
-    xha_heap_set(&cl->wanted, cl_slot(cl->st, d),
-                 (int64_t)d->policy.start_order << 32 | (int64_t)(1000 - d->policy.priority));
+    uint64_t kib = d->policy.memory_kib < CL_KIB_MAX ? d->policy.memory_kib : CL_KIB_MAX;
+    uint64_t key = (uint64_t)d->policy.start_order << 52 | (uint64_t)(1000 - d->policy.priority) << 41;
+
+    xha_heap_set(&cl->wanted, cl_slot(cl->st, d), (int64_t)(key | (CL_KIB_MAX - kib)));
 }
 
 void xha_cl_queue(struct xha_cluster *cl, struct cl_dom *d)
@@ -181,19 +184,36 @@ static void no_place(struct xha_cluster *cl, struct cl_dom *d, const char *why)
     timer(cl, d, CL_T_LATER, after(cl->now, backoff(d->tries)));
 }
 
+/* Of an affinity group the first one finds the host for all that wait; the others follow when it is their turn. */
+static uint8_t find(struct xha_cluster *cl, struct cl_dom *d, xha_hostset avoid, char *why, size_t len)
+{
+    uint8_t host;
+
+    if (!d->seat)
+        xha_cl_place_group(cl, d, avoid);
+    host = d->seat - 1;
+    xha_cl_place_unseat(cl, d);
+    if (host < XHA_HOSTS_MAX && !cl_in(avoid, host) && xha_cl_place_may(cl, d, host, NULL, 0))
+        return host;
+    return xha_cl_place_find(cl, d, avoid, d->next, why, len);
+}
+
 static bool grant(struct xha_cluster *cl, struct cl_dom *d)
 {
     char why[XHA_TEXT_MAX] = "";
     bool fresh = d->tries > 0 && cl->now.ms >= d->backoff.ms; /* who refused it may be asked again */
-    uint8_t host = xha_cl_place_find(cl, d, fresh ? 0 : d->refused, d->next, why, sizeof why);
     struct cl_message *m;
+    uint8_t host;
 
+    if (!xha_cl_may_fly(cl))
+        return false;
+    host = find(cl, d, fresh ? 0 : d->refused, why, sizeof why);
     if (host == XHA_HOST_NONE) {
+        cl->flying--;
         no_place(cl, d, why);
         return true;
     }
-    if (!xha_cl_may_fly(cl))
-        return false;
+    cl->last_placed = host;
     m = xha_cl_put(cl);
     m->uuid = d->uuid;
     m->term = d->term;
@@ -345,6 +365,8 @@ void xha_cl_lead_again(struct xha_cluster *cl)
 {
     for (uint32_t i = cl->st->moving.head; i != NONE32; i = cl->st->dom[i].link[CL_L_MOVING].next)
         cl->st->dom[i].ended_move = 0;
+    for (uint32_t i = 0; i < cl->wanted.n; i++)
+        xha_cl_place_unseat(cl, &cl->st->dom[cl->wanted.item[i].what]);
     while (cl->n_proposed) {
         struct cl_dom *d = &cl->st->dom[cl->proposed[cl->n_proposed - 1]];
 

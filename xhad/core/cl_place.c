@@ -22,7 +22,8 @@ int xha_cl_place_new(struct xha_cluster *cl)
     cl->group = calloc(cl->n_groups, sizeof *cl->group);
     cl->group_bucket = calloc(cl->n_group_buckets, sizeof *cl->group_bucket);
     cl->leaves = calloc(cl->st->n_slots, sizeof *cl->leaves);
-    if (!cl->group || !cl->group_bucket || !cl->leaves || xha_place_new(&sizes, &cl->place))
+    cl->mates = calloc(cl->st->n_slots, sizeof *cl->mates);
+    if (!cl->group || !cl->group_bucket || !cl->leaves || !cl->mates || xha_place_new(&sizes, &cl->place))
         return XHA_CORE_E_NOMEM;
     xha_cl_place_clear(cl);
     return XHA_CORE_OK;
@@ -34,6 +35,7 @@ void xha_cl_place_free(struct xha_cluster *cl)
     free(cl->group);
     free(cl->group_bucket);
     free(cl->leaves);
+    free(cl->mates);
 }
 
 void xha_cl_place_clear(struct xha_cluster *cl)
@@ -214,6 +216,7 @@ void xha_cl_place_need(const struct xha_cluster *cl, const struct xha_policy *po
     memset(need_r, 0, sizeof *need_r);
     need_r->memory_kib = policy->memory_kib;
     need_r->vcpus = needs->vcpus;
+    need_r->tier = policy->start_order;
     need_r->priority = policy->priority;
     need_r->restart = policy->react[XHA_FAIL_HOST] == XHA_REACT_RECOVER &&
                       policy->protection != XHA_PROT_MONITOR && needs->relocate;
@@ -264,6 +267,10 @@ void xha_cl_place_where(struct xha_cluster *cl, struct cl_dom *d)
         xha_cl_place_dom(cl, d);
         return;
     }
+    if (d->phase != XHA_PH_FREE || !d->want_run)
+        d->seat = 0;
+    if (d->seat)
+        want[0] = d->seat - 1;
     if (d->phase != XHA_PH_FREE && (d->want_run || xha_cl_runs(d)))
         want[0] = d->owner;
     if (d->phase == XHA_PH_MOVING)
@@ -278,6 +285,13 @@ void xha_cl_place_where(struct xha_cluster *cl, struct cl_dom *d)
     for (int i = 0; i < 2; i++)
         if (want[i] != XHA_PLACE_NONE && want[i] != is[0] && want[i] != is[1])
             xha_place_put(cl->place, slot, want[i]);
+}
+
+void xha_cl_place_unseat(struct xha_cluster *cl, struct cl_dom *d)
+{
+    if (d->seat)
+        xha_place_take(cl->place, cl_slot(cl->st, d), d->seat - 1);
+    d->seat = 0;
 }
 
 /* While its grant or move is under way, the room is taken. */
@@ -332,6 +346,46 @@ uint8_t xha_cl_place_find(const struct xha_cluster *cl, const struct cl_dom *d, 
     if (text)
         xha_place_why_text(&why, xha_cl_place_name, (void *)(uintptr_t)cl, text, len);
     return XHA_HOST_NONE;
+}
+
+/* Those of the queue that are placed together with d, which is one of them; room is kept for none of them. */
+static uint32_t mates_of(struct xha_cluster *cl, const struct cl_dom *d, xha_hostset *refused_r)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < cl->wanted.n && n < cl->group[d->together - 1].users; i++) {
+        struct cl_dom *mate = &cl->st->dom[cl->wanted.item[i].what];
+        bool pinned = !mate->needs.relocate && mate->owner != XHA_HOST_NONE;
+
+        if (mate->together != d->together || pinned)
+            continue;
+        xha_cl_place_unseat(cl, mate);
+        *refused_r |= mate == d ? 0 : mate->refused;
+        cl->mates[n++] = cl->wanted.item[i].what;
+    }
+    return n;
+}
+
+void xha_cl_place_group(struct xha_cluster *cl, struct cl_dom *d, xha_hostset avoid)
+{
+    uint32_t n = d->together && cl->group[d->together - 1].users > 1 ? mates_of(cl, d, &avoid) : 0;
+    struct xha_place_query query = query_of(cl, d);
+    uint32_t list[XHA_HOSTS_MAX];
+
+    if (n < 2)
+        return;
+    query.prefer = d->next < XHA_HOSTS_MAX ? d->next : XHA_PLACE_NONE;
+    for (; avoid; avoid &= avoid - 1)
+        list[query.n_avoid++] = cl_lowest(avoid);
+    query.avoid = list;
+    if (xha_place_seat(cl->place, &query, cl->mates, n, cl->leaves))
+        return;
+    for (uint32_t i = 0; i < n; i++) {
+        if (cl->leaves[i].to == XHA_PLACE_NONE)
+            continue;
+        cl->st->dom[cl->leaves[i].domain].seat = (uint8_t)(cl->leaves[i].to + 1);
+        xha_place_put(cl->place, cl->leaves[i].domain, cl->leaves[i].to);
+    }
 }
 
 bool xha_cl_place_may(const struct xha_cluster *cl, const struct cl_dom *d, uint8_t host, char *text,

@@ -125,11 +125,12 @@ int xha_cluster_find(const struct xha_cluster *cl, const struct xha_uuid *uuid,
 uint32_t xha_cluster_what_if_down(const struct xha_cluster *cl, uint8_t host, struct xha_what_if *out,
                                   uint32_t max, uint32_t *homeless_r)
 {
-    uint32_t number = host, n = 0;
+    uint32_t number = host, n = 0, after = cl->last_placed < XHA_HOSTS_MAX ? cl->last_placed : XHA_PLACE_NONE;
 
     *homeless_r = 0;
-    if (host >= XHA_HOSTS_MAX || xha_place_leave(cl->place, &number, 1, XHA_PLACE_LEAVE_RESTART,
-                                                 cl->st->policy.placement, cl->leaves, cl->st->n_slots, &n))
+    if (host >= XHA_HOSTS_MAX ||
+        xha_place_leave(cl->place, &number, 1, XHA_PLACE_LEAVE_RESTART, cl->st->policy.placement, after,
+                        cl->leaves, cl->st->n_slots, &n))
         return 0;
     for (uint32_t i = 0; i < n; i++) {
         const struct xha_place_move *m = &cl->leaves[i];

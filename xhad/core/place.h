@@ -82,7 +82,8 @@ void xha_place_remove_host(struct xha_place *place, uint32_t host);
 struct xha_place_need {
     uint64_t memory_kib; /* with Xen's overhead */
     uint32_t vcpus;
-    uint32_t priority; /* higher ones choose first when several are placed */
+    uint32_t tier;     /* when several are placed lower ones choose first, */
+    uint32_t priority; /* of those the ones of higher priority, then of more memory */
     bool restart;      /* is to run elsewhere when its host is lost */
     bool has_prefer;   /* goes to `prefer` when that can take it */
     uint8_t n_only;    /* 0: any host; else none but these */
@@ -224,15 +225,21 @@ enum xha_place_leaving {
 };
 
 /*
- * Where the domains of these hosts would go, in the order in which they choose: priority, then memory, both
- * from the top, then number; those of one affinity group one after the other. moves_r has room for max; *n_r
- * is how many there are, also when that is more. Affinity is kept: a group that finds no host for all of it
- * goes nowhere. The leader places by the same call: what is foretold is what
- * is done. Returns OK or E_INVAL.
+ * Where domains that count nowhere go when they are placed now: in the order in which they choose (tier, priority,
+ * memory, number); of one affinity group as many as fit on one host together, and then each of the others where it
+ * still may. Of query: policy, avoid, prefer and after; they hold for all of them. moves_r: n, in that order, from
+ * NONE. Nothing is put anywhere. Returns OK, or E_STATE.
+ */
+int xha_place_seat(struct xha_place *place, const struct xha_place_query *query, const uint32_t *domains,
+                   uint32_t n, struct xha_place_move *moves_r);
+
+/*
+ * Where the domains of these hosts would go, as xha_place_seat() says; so the leader does what is foretold.
+ * moves_r has room for max; *n_r is how many there are, also when that is more. Returns OK or E_INVAL.
  */
 int xha_place_leave(struct xha_place *place, const uint32_t *hosts, uint32_t n_hosts,
-                    enum xha_place_leaving leaving, enum xha_placement policy, struct xha_place_move *moves_r,
-                    uint32_t max, uint32_t *n_r);
+                    enum xha_place_leaving leaving, enum xha_placement policy, uint32_t after,
+                    struct xha_place_move *moves_r, uint32_t max, uint32_t *n_r);
 
 struct xha_place_added {
     uint32_t host; /* where it would go, XHA_PLACE_NONE: nowhere, see why */

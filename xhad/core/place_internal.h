@@ -6,7 +6,7 @@
  *   place_group.c    which group has domains on which host: a hash table
  *   place_find.c     one placement: filters, choice, reasons
  *   place_lost.c     domains that lose their host, taken off and put back; units of them
- *   place_leave.c    what if: hosts lost or emptied, a domain added
+ *   place_leave.c    several placements: who waits; what if hosts were lost or emptied, a domain added
  *   place_survive.c  N+k, set by set
  *   place_bound.c    N+k, all sets at once
  */
@@ -73,10 +73,10 @@ struct unit {
     uint32_t first, n; /* of place->lost */
     uint64_t memory_kib, vcpus;
     uint64_t tags, networks, storages, not_tags;
-    uint32_t priority, domain; /* the highest, the lowest */
-    bool choosy;               /* asks for more than memory and vCPUs */
-    bool clash;                /* has two domains that must be apart */
-    uint32_t host;             /* where it was put, NONE32: nowhere */
+    uint32_t domain; /* the lowest */
+    bool choosy;     /* asks for more than memory and vCPUs */
+    bool clash;      /* has two domains that must be apart */
+    uint32_t host;   /* where it was put, NONE32: nowhere */
 };
 
 /* So many domains, and their memory. */
@@ -157,6 +157,10 @@ void xha_place_explain(const struct xha_place *p, const struct want *w, struct x
 void xha_place_lose(struct xha_place *p, const uint32_t *hosts, uint32_t n, enum xha_place_leaving leaving);
 void xha_place_find_again(struct xha_place *p, const uint32_t *hosts, uint32_t n); /* as it was */
 void xha_place_units(struct xha_place *p); /* of place->lost, which is reordered */
+/* Of n domains of place->lost, a part of a unit. */
+void xha_place_unit(struct xha_place *p, uint32_t first, uint32_t n, struct unit *unit_r);
+/* Whether domain x chooses before y. */
+bool xha_place_before(const struct xha_place *p, uint32_t x, uint32_t y);
 void xha_place_put_unit(struct xha_place *p, uint32_t unit, uint32_t host);
 void xha_place_take_unit(struct xha_place *p, uint32_t unit); /* nothing when it was not put */
 

@@ -93,18 +93,26 @@ static void join(struct xha_place *p)
         p->parent[i] = root_of(p, i);
 }
 
-static bool by_unit(const void *user, uint32_t x, uint32_t y)
+bool xha_place_before(const struct xha_place *p, uint32_t x, uint32_t y)
 {
-    const struct xha_place *p = user;
-    const struct xha_place_need *a = &p->dom[p->lost[x]].need, *b = &p->dom[p->lost[y]].need;
+    const struct xha_place_need *a = &p->dom[x].need, *b = &p->dom[y].need;
 
-    if (p->parent[x] != p->parent[y])
-        return p->parent[x] < p->parent[y];
+    if (a->tier != b->tier)
+        return a->tier < b->tier;
     if (a->priority != b->priority)
         return a->priority > b->priority;
     if (a->memory_kib != b->memory_kib)
         return a->memory_kib > b->memory_kib;
     return x < y;
+}
+
+static bool by_unit(const void *user, uint32_t x, uint32_t y)
+{
+    const struct xha_place *p = user;
+
+    if (p->parent[x] != p->parent[y])
+        return p->parent[x] < p->parent[y];
+    return xha_place_before(p, p->lost[x], p->lost[y]);
 }
 
 static void add_to_unit(struct unit *u, const struct xha_place_need *need, uint32_t domain)
@@ -116,8 +124,6 @@ static void add_to_unit(struct unit *u, const struct xha_place_need *need, uint3
     u->networks |= need->networks;
     u->storages |= need->storages;
     u->not_tags |= need->not_tags;
-    if (need->priority > u->priority)
-        u->priority = need->priority;
     if (domain < u->domain)
         u->domain = domain;
     u->choosy |= need->n_only || need->tags || need->networks || need->storages || need->not_tags;
@@ -125,44 +131,47 @@ static void add_to_unit(struct unit *u, const struct xha_place_need *need, uint3
         u->choosy |= need->together[g] || need->apart[g];
 }
 
-static void look_for_clashes(struct xha_place *p)
+/* Whether two of them must be apart. */
+static bool clashes(struct xha_place *p, uint32_t first, uint32_t n)
 {
-    for (uint32_t i = 0; i < p->n_lost; i++)
-        for (int g = 0; g < XHA_PLACE_GROUPS; g++)
-            p->seen_by[p->dom[p->lost[i]].need.apart[g]] = NONE32;
-    for (uint32_t u = 0; u < p->n_units; u++) {
-        for (uint32_t i = 0; i < p->unit[u].n * XHA_PLACE_GROUPS; i++) {
-            uint32_t domain = p->lost[p->unit[u].first + i / XHA_PLACE_GROUPS];
-            uint32_t group = p->dom[domain].need.apart[i % XHA_PLACE_GROUPS];
+    bool clash = false;
 
-            p->unit[u].clash |= group && p->seen_by[group] == u;
-            p->seen_by[group] = u;
-        }
+    for (uint32_t i = 0; i < n * XHA_PLACE_GROUPS; i++)
+        p->seen_by[p->dom[p->lost[first + i / XHA_PLACE_GROUPS]].need.apart[i % XHA_PLACE_GROUPS]] = NONE32;
+    for (uint32_t i = 0; i < n * XHA_PLACE_GROUPS; i++) {
+        uint32_t group = p->dom[p->lost[first + i / XHA_PLACE_GROUPS]].need.apart[i % XHA_PLACE_GROUPS];
+
+        clash |= group && p->seen_by[group] == first;
+        p->seen_by[group] = first;
     }
+    return clash;
+}
+
+void xha_place_unit(struct xha_place *p, uint32_t first, uint32_t n, struct unit *unit_r)
+{
+    *unit_r = (struct unit){ .first = first, .domain = p->lost[first], .host = NONE32 };
+    for (uint32_t i = 0; i < n; i++)
+        add_to_unit(unit_r, &p->dom[p->lost[first + i]].need, p->lost[first + i]);
+    unit_r->clash = clashes(p, first, n);
 }
 
 void xha_place_units(struct xha_place *p)
 {
-    struct unit *u = NULL;
-
     join(p);
     for (uint32_t i = 0; i < p->n_lost; i++)
         p->order[i] = i;
     xha_place_sort(p->order, p->n_lost, by_unit, p);
     p->n_units = 0;
-    for (uint32_t i = 0; i < p->n_lost; i++) {
-        uint32_t at = p->order[i], domain = p->lost[at];
-
-        if (!i || p->parent[at] != p->parent[p->order[i - 1]]) {
-            u = &p->unit[p->n_units++];
-            *u = (struct unit){ .first = i, .domain = domain, .host = NONE32 };
-        }
-        add_to_unit(u, &p->dom[domain].need, domain);
+    for (uint32_t i = 0, n; i < p->n_lost; i += n) {
+        for (n = 1; i + n < p->n_lost && p->parent[p->order[i + n]] == p->parent[p->order[i]]; n++)
+            ;
+        p->unit[p->n_units++] = (struct unit){ .first = i, .n = n };
     }
     for (uint32_t i = 0; i < p->n_lost; i++)
         p->order[i] = p->lost[p->order[i]];
     memcpy(p->lost, p->order, p->n_lost * sizeof(*p->lost));
-    look_for_clashes(p);
+    for (uint32_t u = 0; u < p->n_units; u++)
+        xha_place_unit(p, p->unit[u].first, p->unit[u].n, &p->unit[u]);
 }
 
 void xha_place_put_unit(struct xha_place *p, uint32_t unit, uint32_t host)
