@@ -578,6 +578,7 @@ static uint16_t port_of(int fd)
 static void start_target(struct target *t)
 {
     t->job = move_job();
+    t->job.move.peer_timeout_s = 2;
     t->talk.until_ms = xha_move_now_ms() + PATIENCE_MS;
     assert_int_equal(pipe(t->progress), 0);
     assert_int_equal(pthread_create(&t->thread, NULL, be_target, t), 0);
@@ -675,6 +676,34 @@ static void strangers_do_not_end_the_listening(void **state)
     assert_int_equal(fds[0], t.progress[0]);
     end_target(&t);
     assert_int_equal(t.rc, 0);
+}
+
+/* Whoever connects and says nothing does not keep the receiver from its sender. */
+static void silent_connections_are_in_nobodys_way(void **state)
+{
+    struct target t = { .refuses = false };
+    struct xha_job job = move_job();
+    enum xha_refusal refusal = XHA_REFUSAL_OTHER;
+    char err[256];
+    uint16_t port;
+    int silent[3];
+
+    (void)state;
+    write_key(hex, 0600);
+    start_target(&t);
+    port = port_of(t.progress[0]);
+    for (int i = 0; i < 3; i++) {
+        silent[i] = xha_net_connect("127.0.0.1", port, t.talk.until_ms, &never, err, sizeof(err));
+        assert_true(silent[i] >= 0);
+    }
+    xha_job_progress(t.progress[1], "listening", port, port); /* for offer() */
+    job.move.peer_timeout_s = 2;
+    if (offer(&t, &job, &refusal, err, sizeof(err)) != 0)
+        fail_msg("%s", err);
+    end_target(&t);
+    assert_int_equal(t.rc, 0);
+    for (int i = 0; i < 3; i++)
+        close(silent[i]);
 }
 
 static void taken_ports_are_passed_over(void **state)
@@ -802,6 +831,7 @@ int main(void)
         cmocka_unit_test_teardown(offers_are_heard, remove_key),
         cmocka_unit_test_teardown(refusals_are_heard, remove_key),
         cmocka_unit_test_teardown(strangers_do_not_end_the_listening, remove_key),
+        cmocka_unit_test_teardown(silent_connections_are_in_nobodys_way, remove_key),
         cmocka_unit_test(taken_ports_are_passed_over),
         cmocka_unit_test(nobody_there_is_said),
         cmocka_unit_test_teardown(keys_are_read_and_distrusted, remove_key),
