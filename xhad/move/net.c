@@ -14,6 +14,7 @@
 
 #define TICK_MS  100 /* between two looks at stop */
 #define RETRY_MS 200 /* between two tries to connect */
+#define DEFER_S  60  /* connections that have said nothing are not accepted before */
 
 /* poll() of one descriptor until a time. 1: ready, 0: the time is over, -1 with errno (ECANCELED: stopped).
  */
@@ -62,7 +63,7 @@ static int bind_one(int fd, const struct addrinfo *ai, uint16_t port, uint16_t *
 /* A socket that listens at this address and a port of the range; -1 with errno. */
 static int listen_at(const struct addrinfo *ai, uint16_t first, uint16_t last, uint16_t *port_r)
 {
-    const int on = 1, off = 0;
+    const int on = 1, off = 0, defer_s = DEFER_S;
 
     for (uint32_t port = first; port <= last; port++) {
         XHA_CLEANUP_CLOSE int fd =
@@ -73,6 +74,8 @@ static int listen_at(const struct addrinfo *ai, uint16_t first, uint16_t last, u
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
         if (ai->ai_family == AF_INET6)
             setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+        /* Whoever means us speaks first: one that does not (a port scan, a check) must not be waited for. */
+        setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &defer_s, sizeof(defer_s));
         if (bind_one(fd, ai, (uint16_t)port, port_r) == 0)
             return xha_steal_fd(&fd);
         if (errno != EADDRINUSE)

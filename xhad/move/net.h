@@ -17,7 +17,7 @@
 int xha_net_listen(const char *address, uint16_t first, uint16_t last, uint16_t *port_r, char *err,
                    size_t err_len);
 
-/* The next connection, with the peer's address; or -1 with a text in err, also when until_ms is over. */
+/* The next connection that has said something, with the peer's address; or -1 with a text in err, also when until_ms is over. */
 int xha_net_accept(int listen_fd, int64_t until_ms, const struct xha_stop *stop, char peer[XHA_ADDRESS_TEXT],
                    char *err, size_t err_len);
 
