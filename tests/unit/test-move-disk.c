@@ -419,6 +419,41 @@ static void missing_device_is_refused(void **state)
     expect_refused(&t, "no such device");
 }
 
+/* ---- a receiver made by hand ---- */
+
+/* It refuses in the midst of a disk, as one does whose file system is full, and goes. */
+static void refusal_in_the_midst_is_told_with_its_reason(void **state)
+{
+    const struct xha_key key = { { 9 } };
+    struct end sender = { .which = XHA_LINK_CONNECTS, .n = 1, .rc = 0 }, own = { .which = XHA_LINK_ACCEPTS };
+    const struct xha_talk talk = { .job = &own.job, .until_ms = xha_move_now_ms() + 20000 };
+    struct xha_frame frame = { 0 };
+    int fds[2];
+
+    (void)state;
+    fill(source_path, 200 * MIB, 1);
+    snprintf(sender.disks[0].path, PATH_MAX, "%s", source_path);
+    sender.job.move.limit_bps = 10000; /* there is more to send than anybody would wait for */
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    sender.fd = fds[0];
+    assert_int_equal(pthread_create(&sender.thread, NULL, run_end, &sender), 0);
+    assert_int_equal(xha_link_open(fds[1], own.which, "xhad:1:x", &key, talk.until_ms, &never, &own.link,
+                                   own.err, sizeof(own.err)),
+                     0);
+    own.wire = xha_wire_new(own.link, 20000, &never);
+    assert_int_equal(xha_wire_await(own.wire, talk.until_ms, &frame), 0);
+    assert_int_equal(frame.type, XHA_FRAME_DISK);
+    xha_talk_answer(&talk, own.wire, XHA_ANSWER_READY, XHA_REFUSAL_OTHER, "");
+    assert_int_equal(xha_wire_await(own.wire, talk.until_ms, &frame), 0);
+    assert_int_equal(frame.type, XHA_FRAME_DATA);
+    xha_talk_answer(&talk, own.wire, XHA_ANSWER_REFUSED, XHA_REFUSAL_NO_MEMORY, "No space left");
+    xha_wire_free(own.wire);
+    pthread_join(sender.thread, NULL);
+    assert_int_equal(sender.rc, -1);
+    assert_string_equal(sender.err, "No space left");
+    assert_int_equal(sender.copied.refusal, XHA_REFUSAL_NO_MEMORY);
+}
+
 /* ---- which disks ---- */
 
 static int list(const char *text, size_t *n_r, char *err, size_t err_len)
@@ -478,6 +513,7 @@ int main(void)
         cmocka_unit_test_teardown(pieces_out_of_order_are_refused, teardown),
         cmocka_unit_test_teardown(file_that_differs_is_left_and_refused, teardown),
         cmocka_unit_test_teardown(missing_device_is_refused, teardown),
+        cmocka_unit_test_teardown(refusal_in_the_midst_is_told_with_its_reason, teardown),
         cmocka_unit_test(disks_are_chosen_by_configuration),
     };
 
