@@ -4,8 +4,8 @@
  * For each disk the source says DISK { u32 index, u32 mode, u64 size, u8 kind, 7 × u8 zero, path }; the target,
  * which knows from its own configuration what may be written, answers READY or, when there is a file
  * already, COMPARE. Then come DATA { u64 offset, chunk } and DISK_SUM { 16 bytes }, or only the latter; the target
- * reads back what it wrote, compares, and answers READY. Files are written aside; TRAILER (of all bytes
- * sent) puts all of them in place, and DONE says so.
+ * reads back what it wrote, compares, and answers READY. Files are written aside; TRAILER (its bytes: the number
+ * of disks) puts all of them in place, and DONE says so. The target may answer REFUSED at any time.
  */
 #ifndef XHA_MOVE_DISK_H
 #define XHA_MOVE_DISK_H

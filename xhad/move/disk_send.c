@@ -27,6 +27,7 @@ struct sending {
     uint64_t size, bytes;
     uint64_t index;
     int64_t told_ms;
+    struct xha_answer heard; /* in the midst of a disk; kind 0: nothing */
 };
 
 static void tell(struct sending *s, uint64_t at)
@@ -40,13 +41,30 @@ static void tell(struct sending *s, uint64_t at)
     xha_job_progress_pace(STDOUT_FILENO, s->only_sum ? "comparing" : "disk", at, s->size, &pace);
 }
 
+/* Pumps, and listens: whoever refuses in the midst of a disk says why before he hangs up. */
+static int pump(struct sending *s, int wait_ms)
+{
+    int rc = xha_wire_pump(s->wire, wait_ms, NULL);
+    struct xha_frame frame;
+
+    while (s->heard.kind == 0 && xha_wire_get(s->wire, &frame) > 0) {
+        if (frame.type == XHA_FRAME_PROGRESS)
+            continue;
+        if (xha_answer_get(&frame, &s->heard) < 0 || s->heard.kind != XHA_ANSWER_REFUSED)
+            s->heard = (struct xha_answer){ .kind = XHA_ANSWER_REFUSED,
+                                            .text = "the receiver answered out of turn" };
+        rc = -1;
+    }
+    return rc;
+}
+
 /* Waits until more may be queued. */
 static int hold_back(struct sending *s)
 {
     int64_t wait_ms = 0;
 
     do {
-        if (xha_wire_pump(s->wire, wait_ms > 100 ? 100 : (int)wait_ms, NULL) < 0)
+        if (pump(s, wait_ms > 100 ? 100 : (int)wait_ms) < 0)
             return -1;
         wait_ms = xha_limit_wait_ms(&s->limit, xha_wire_sent(s->wire), xha_move_now_ms());
         if (xha_wire_queued(s->wire) >= QUEUE_BYTES && wait_ms == 0)
@@ -65,7 +83,7 @@ static int send_piece(void *arg, uint64_t offset, const uint8_t *bytes, size_t l
     s->bytes += len;
     tell(s, offset);
     if (s->only_sum)
-        return xha_wire_pump(s->wire, 0, NULL);
+        return pump(s, 0);
     if (xha_filter_feed(s->filter, bytes, len) != len)
         return -1;
     n = xha_filter_take(s->filter, true, s->chunk);
@@ -100,7 +118,8 @@ static int ask(struct sending *s, struct xha_answer *answer_r, struct xha_copied
     return -1;
 }
 
-static int send_contents(struct sending *s, int fd, const char *path, char *err, size_t err_len)
+static int send_contents(struct sending *s, int fd, const char *path, struct xha_copied *copied, char *err,
+                         size_t err_len)
 {
     uint8_t sum[XHA_DISK_SUM_BYTES];
     int r;
@@ -111,8 +130,12 @@ static int send_contents(struct sending *s, int fd, const char *path, char *err,
         xha_disk_sum_end(s->sum, s->size, sum);
     if (r == 0 && xha_wire_put(s->wire, XHA_FRAME_DISK_SUM, sum, sizeof(sum), NULL, 0) == 0)
         return 0;
-    snprintf(err, err_len, "%.100s: %.150s", path,
-             xha_wire_failed(s->wire) ? xha_wire_error(s->wire) : strerror(errno));
+    copied->refusal = s->heard.refusal;
+    if (s->heard.kind != 0)
+        snprintf(err, err_len, "%s", s->heard.text);
+    else
+        snprintf(err, err_len, "%.100s: %.150s", path,
+                 xha_wire_failed(s->wire) ? xha_wire_error(s->wire) : strerror(errno));
     return -1;
 }
 
@@ -133,7 +156,7 @@ static int send_one(struct sending *s, const char *path, struct xha_copied *copi
     if (ask(s, &answer, copied, err, err_len) < 0)
         return -1;
     s->only_sum = answer.kind == XHA_ANSWER_COMPARE;
-    if (send_contents(s, fd, path, err, err_len) < 0)
+    if (send_contents(s, fd, path, copied, err, err_len) < 0)
         return -1;
     return ask(s, &answer, copied, err, err_len);
 }
