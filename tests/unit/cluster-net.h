@@ -238,14 +238,14 @@ static inline void net_run(struct net *net)
     for (uint32_t steps = 0; more; steps++) {
         more = false;
         assert_true(steps < 2000000);
-        for (uint8_t h = 0; h < net->n; h++)
+        for (uint32_t h = 0; h < net->n; h++)
             more |= net_deliver(net, h);
     }
 }
 
 static inline void net_tick(struct net *net)
 {
-    for (uint8_t h = 0; h < net->n; h++)
+    for (uint32_t h = 0; h < net->n; h++)
         if (net->host[h].up && !net->host[h].frozen) {
             struct xha_cluster_event ev = { .type = XHA_CEV_TICK };
 
@@ -278,7 +278,7 @@ static inline void net_side(struct net *net, uint64_t side, uint64_t nodes, bool
 {
     uint64_t id = ++net->view_id;
 
-    for (uint8_t h = 0; h < net->n; h++) {
+    for (uint32_t h = 0; h < net->n; h++) {
         struct net_host *host = &net->host[h];
         struct net_item *item;
 
@@ -352,7 +352,7 @@ static inline struct net *net_new(uint32_t n)
     net->max_domains = 64;
     net->log_max = 200;
     net->audit = true;
-    for (uint8_t h = 0; h < n; h++) {
+    for (uint32_t h = 0; h < n; h++) {
         net->host[h].exclusive = true;
         net->host[h].info.can_fence = ((UINT64_C(1) << n) - 1) & ~(UINT64_C(1) << h);
         net_start(net, h, true);
@@ -362,7 +362,7 @@ static inline struct net *net_new(uint32_t n)
 
 static inline void net_free(struct net *net)
 {
-    for (uint8_t h = 0; h < net->n; h++) {
+    for (uint32_t h = 0; h < net->n; h++) {
         if (net->host[h].up)
             net_stop(net, h);
         net_clear(&net->host[h].log);

@@ -208,7 +208,7 @@ static void give_and_fenced(void **state)
 
 static void complete_moves(struct net *net, uint32_t n)
 {
-    for (uint8_t d = 1; d <= n; d++) {
+    for (uint32_t d = 1; d <= n; d++) {
         struct xha_cluster_domain domain = net_domain(net, 0, d);
         struct xha_cluster_event ev = { .type = XHA_CEV_MOVE_RESTORED,
                                         .uuid = uuid_of(d),
