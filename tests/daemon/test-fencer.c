@@ -497,6 +497,38 @@ static void test_again_while_switching_on(void **state)
     assert_int_equal(XHA_FENCE_OK, fence(x, "h1"));
 }
 
+/* Whoever hears the end may begin anew at once. */
+static void done_and_again(void *user, const char *host, enum xha_fence_result result, const char *text)
+{
+    struct world *x = user;
+
+    done(user, host, result, text);
+    assert_int_equal(XHA_FENCER_OK, x->ends % 2 ? xha_fencer_run(x->f, host, done, x)
+                                                : xha_fencer_check(x->f, host, done, x));
+}
+
+static void test_again_from_the_end(void **state)
+{
+    struct world *x = *state;
+
+    put(x, "do", "exit 1\n", 0600);
+    devices(x, PLUG("1", "1"));
+    assert_int_equal(XHA_FENCER_OK, xha_fencer_run(x->f, "h1", done_and_again, x));
+    wait_end(x, 2);
+    assert_int_equal(XHA_FENCE_FAILED, x->result);
+    put(x, "do", HONEST, 0600);
+    x->ends = 0;
+    assert_int_equal(XHA_FENCER_OK, xha_fencer_run(x->f, "h1", done_and_again, x));
+    wait_end(x, 2);
+    assert_int_equal(XHA_FENCE_OK, x->result);
+    uv_run(&x->loop, UV_RUN_DEFAULT);
+    assert_non_null(strstr(get(x, "log"), "on 1\n")); /* by the second one */
+    x->ends = 1;
+    assert_int_equal(XHA_FENCER_OK, xha_fencer_check(x->f, "h1", done_and_again, x));
+    wait_end(x, 3);
+    assert_int_equal(XHA_FENCE_OK, x->result);
+}
+
 static void test_cancelled(void **state)
 {
     struct world *x = *state;
@@ -877,6 +909,7 @@ int main(void)
         TEST(test_port_of_old_agents),
         TEST(test_several_at_once),
         TEST(test_again_while_switching_on),
+        TEST(test_again_from_the_end),
         TEST(test_cancelled),
         TEST(test_closed_at_work),
         TEST(test_other_devices_meanwhile),
