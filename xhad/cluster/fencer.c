@@ -31,6 +31,7 @@ struct fence {
     bool check;      /* only asks */
     bool told;       /* done() was called: it only switches on what is to be rebooted */
     bool cancelled;
+    bool buried;
     uint32_t level; /* at work; 0: not begun */
     struct xha_device_run **run;
     size_t runs, working;
@@ -131,11 +132,14 @@ static void on_kick_closed(uv_handle_t *handle)
     free(fence);
 }
 
-/* Takes it off the list; its memory goes when the loop has run. */
+/* Takes it off the list; its memory goes when the loop has run. Once: done() may have begun the next one. */
 static void bury(struct fence *fence)
 {
     struct fence **at = &fence->f->fences;
 
+    if (fence->buried)
+        return;
+    fence->buried = true;
     while (*at != fence)
         at = &(*at)->next;
     *at = fence->next;
@@ -228,7 +232,8 @@ static bool set_to_work(struct fence *fence, enum xha_device_task task)
 static void succeed(struct fence *fence)
 {
     tell(fence, XHA_FENCE_OK);
-    if (fence->cancelled || !set_to_work(fence, XHA_DEVICE_ON)) /* the callback may have closed us */
+    /* the callback may have closed us, or begun anew */
+    if (fence->buried || fence->cancelled || !set_to_work(fence, XHA_DEVICE_ON))
         bury(fence);
 }
 
