@@ -671,6 +671,20 @@ static void test_check_gives_way(void **state)
     assert_string_equal("monitor 1\noff 1\nstatus 1\n", get(x, "log"));
 }
 
+static void test_no_check_beside_a_fence(void **state)
+{
+    struct world *x = *state;
+
+    put(x, "do", "[ $action = on ] && sleep 60\n" HONEST, 0600);
+    devices(x, PLUG("1", "1"));
+    assert_int_equal(XHA_FENCER_OK, xha_fencer_run(x->f, "h1", done, x));
+    assert_int_equal(XHA_FENCER_E_BUSY, xha_fencer_check(x->f, "h1", done, x));
+    wait_end(x, 1);
+    while (!strstr(get(x, "log"), "on 1\n"))
+        uv_run(&x->loop, UV_RUN_NOWAIT);
+    assert_int_equal(XHA_FENCER_E_BUSY, xha_fencer_check(x->f, "h1", done, x)); /* it is being switched on */
+}
+
 /* ---- the settings against the agents ---- */
 
 static int validate(struct world *x, const char *text, struct xha_problems *problems,
@@ -919,6 +933,7 @@ int main(void)
         TEST(test_check),
         TEST(test_check_by_status),
         TEST(test_check_gives_way),
+        TEST(test_no_check_beside_a_fence),
         TEST(test_validate),
         TEST(test_validate_secrets),
         TEST(test_bad_settings),
