@@ -329,6 +329,8 @@ int xha_fencer_run(struct xha_fencer *f, const char *host, xha_fencer_done_cb *d
 
 int xha_fencer_check(struct xha_fencer *f, const char *host, xha_fencer_done_cb *done, void *user)
 {
+    if (find(f, host, false))
+        return XHA_FENCER_E_BUSY;
     return begin(f, host, true, done, user);
 }
 

@@ -60,7 +60,8 @@ int xha_fencer_run(struct xha_fencer *f, const char *host, xha_fencer_done_cb *d
 
 /*
  * Asks every device of the host, of all levels, whether it would work (action=monitor or status); touches
- * nothing. OK, or FAILED with the devices that do not answer; CANCELLED: the host is to be fenced.
+ * nothing. OK, or FAILED with the devices that do not answer; CANCELLED: the host is to be fenced. BUSY
+ * also while it is being fenced or switched on again.
  */
 int xha_fencer_check(struct xha_fencer *f, const char *host, xha_fencer_done_cb *done, void *user);
 
