@@ -104,6 +104,17 @@ static void from_engine(struct xha_peers *p, struct xha_host_info *info)
             info->can_fence |= (xha_hostset)1 << i;
 }
 
+static bool same_info(const struct xha_host_info *a, const struct xha_host_info *b)
+{
+    return strcmp(a->name, b->name) == 0 && strcmp(a->build, b->build) == 0 &&
+           strcmp(a->tags, b->tags) == 0 && strcmp(a->networks, b->networks) == 0 &&
+           strcmp(a->storages, b->storages) == 0 && strcmp(a->address, b->address) == 0 &&
+           xha_uuid_equal(&a->incarnation.boot, &b->incarnation.boot) &&
+           a->incarnation.generation == b->incarnation.generation && a->memory_kib == b->memory_kib &&
+           a->pcpus == b->pcpus && a->version == b->version && a->armed == b->armed &&
+           a->watchdog.ms == b->watchdog.ms && a->can_fence == b->can_fence;
+}
+
 void xha_peers_inform(struct xha_peers *p)
 {
     const struct xha_conf *conf = &p->d->conf;
@@ -127,7 +138,7 @@ void xha_peers_inform(struct xha_peers *p)
     info.watchdog = policy->timing.watchdog;
     if (info.armed)
         info.watchdog.ms = xha_watchdog_seconds(p->watchdog) * 1000LL;
-    if (p->info_told && memcmp(&info, &p->info, sizeof info) == 0)
+    if (p->info_told && same_info(&info, &p->info))
         return;
     remember = strcmp(info.name, p->info.name) != 0 || !p->info_told;
     p->info = info;
