@@ -98,6 +98,16 @@ static void done(void *user, const char *host, enum xha_fence_result result, con
     snprintf(x->text, sizeof x->text, "%s", text);
 }
 
+/* Such is a process that waits in the kernel for storage that is gone: SIGKILL waits, too. */
+static bool kills_in_vain;
+
+int __real_kill(pid_t pid, int signal_number);
+int __wrap_kill(pid_t pid, int signal_number);
+int __wrap_kill(pid_t pid, int signal_number)
+{
+    return kills_in_vain && signal_number == SIGKILL ? 0 : __real_kill(pid, signal_number);
+}
+
 static int set_up(void **state)
 {
     struct world *x = calloc(1, sizeof *x);
@@ -120,6 +130,8 @@ static int tear_down(void **state)
     struct world *x = *state;
     char command[200];
 
+    kills_in_vain = false;
+    patience_ms = 60000;
     xha_fencer_close(x->f);
     uv_run(&x->loop, UV_RUN_DEFAULT);
     xha_fencer_free(x->f);
@@ -176,8 +188,10 @@ static void wait_end(struct world *x, unsigned ends)
 {
     uint64_t until = uv_now(&x->loop) + (uint64_t)patience_ms;
 
-    while (x->ends < ends && uv_now(&x->loop) < until)
-        uv_run(&x->loop, UV_RUN_ONCE);
+    while (x->ends < ends && uv_now(&x->loop) < until) {
+        uv_run(&x->loop, UV_RUN_NOWAIT); /* what waits for nothing any more is to fail here, not to hang */
+        usleep(1000);
+    }
     assert_int_equal(ends, x->ends);
 }
 
@@ -335,6 +349,32 @@ static void test_timeout_kills_the_group(void **state)
     for (int i = 0; i < 100 && lives(child); i++)
         usleep(20000);
     assert_false(lives(child));
+}
+
+static void test_agent_that_cannot_be_killed(void **state)
+{
+    struct world *x = *state;
+    uint64_t began = uv_now(&x->loop);
+    pid_t agent;
+
+    put(x, "do", "[ $plug = 1 ] && { echo $$ >$d/pid; sleep 1000; }\n" HONEST, 0600);
+    devices(x, "{ host = \"h1\"; agent = AGENT; plug = \"1\"; retries = 0; timeout = 1; },"
+               "{ host = \"h1\"; agent = AGENT; plug = \"2\"; level = 2; retries = 0; }");
+    kills_in_vain = true;
+    patience_ms = 20000;
+    assert_int_equal(XHA_FENCE_OK, fence(x, "h1")); /* by the next level */
+    kills_in_vain = false;
+    patience_ms = 60000;
+    assert_non_null(strstr(x->text, "did not end within 1 s, and cannot be killed"));
+    assert_true(uv_now(&x->loop) - began < 8000);
+    agent = (pid_t)strtol(get(x, "pid"), NULL, 10);
+    assert_true(agent > 1);
+    kill(-agent, SIGKILL);
+    for (int i = 0; i < 1000 && lives(agent); i++) { /* reaped when it ends after all */
+        uv_run(&x->loop, UV_RUN_NOWAIT);
+        usleep(2000);
+    }
+    assert_false(lives(agent));
 }
 
 /* Whoever holds its output open does not hold us. */
@@ -911,6 +951,7 @@ int main(void)
         TEST(test_no_such_agent),
         TEST(test_not_a_program),
         TEST(test_timeout_kills_the_group),
+        TEST(test_agent_that_cannot_be_killed),
         TEST(test_child_left_behind),
         TEST(test_retries),
         TEST(test_retries_end),
