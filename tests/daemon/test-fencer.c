@@ -370,11 +370,10 @@ static void test_agent_that_cannot_be_killed(void **state)
     agent = (pid_t)strtol(get(x, "pid"), NULL, 10);
     assert_true(agent > 1);
     kill(-agent, SIGKILL);
-    for (int i = 0; i < 1000 && lives(agent); i++) { /* reaped when it ends after all */
-        uv_run(&x->loop, UV_RUN_NOWAIT);
-        usleep(2000);
-    }
-    assert_false(lives(agent));
+    assert_int_equal(XHA_FENCER_OK,
+                     xha_fencer_check(x->f, "h1", done, x)); /* the loop has to turn for something */
+    wait_end(x, 2);
+    assert_false(lives(agent)); /* reaped, when it ended after all */
 }
 
 /* Whoever holds its output open does not hold us. */

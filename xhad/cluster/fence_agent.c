@@ -12,7 +12,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define LINGER_MS 300 /* for output that is still under way when the process has ended */
+#define LINGER_MS 300  /* for output that is still under way when the process has ended */
+#define KILLED_MS 2000 /* for a process to end that was killed; one that waits in the kernel may never */
 
 struct stream {
     uv_pipe_t pipe;
@@ -23,7 +24,7 @@ struct stream {
 struct xha_agent {
     uv_loop_t *loop;
     uv_process_t process;
-    uv_timer_t timer; /* the deadline; after the end: LINGER_MS */
+    uv_timer_t timer; /* the deadline, then KILLED_MS; after the end: LINGER_MS */
     struct stream out, err;
     xha_agent_done_cb *done; /* NULL: cancelled, or done */
     void *user;
@@ -74,12 +75,14 @@ static void kill_group(const struct xha_agent *a)
         kill(-a->pid, SIGKILL);
 }
 
+/* But for a process that has not ended: libuv reaps only what is open. on_exit_() closes it, if ever. */
 static void close_all(struct xha_agent *a)
 {
     close_handle((uv_handle_t *)&a->timer);
     close_handle((uv_handle_t *)&a->out.pipe);
     close_handle((uv_handle_t *)&a->err.pipe);
-    close_handle((uv_handle_t *)&a->process);
+    if (a->exited)
+        close_handle((uv_handle_t *)&a->process);
 }
 
 static void finish(struct xha_agent *a)
@@ -134,12 +137,24 @@ static void on_exit_(uv_process_t *process, int64_t status, int signal_number)
     maybe_finish(a);
 }
 
+/* What has to go on goes on without it, and it does not keep xhad from ending. */
+static void on_unkillable(uv_timer_t *timer)
+{
+    struct xha_agent *a = timer->data;
+
+    snprintf(a->why, sizeof a->why, "did not end within %g s, and cannot be killed",
+             (double)a->timeout_ms / 1000);
+    uv_unref((uv_handle_t *)&a->process);
+    finish(a);
+}
+
 static void on_deadline(uv_timer_t *timer)
 {
     struct xha_agent *a = timer->data;
 
     a->timed_out = true;
     kill_group(a); /* on_exit_() follows */
+    uv_timer_start(&a->timer, on_unkillable, KILLED_MS, 0);
 }
 
 void xha_agent_cancel(struct xha_agent *a)
@@ -147,8 +162,8 @@ void xha_agent_cancel(struct xha_agent *a)
     a->done = NULL;
     if (!a->exited && a->pid) {
         kill_group(a);
-        uv_timer_stop(&a->timer);
-        return; /* on_exit_() closes: libuv reaps only what is open */
+        uv_timer_start(&a->timer, on_unkillable, KILLED_MS, 0);
+        return; /* on_exit_() closes */
     }
     close_all(a);
 }
