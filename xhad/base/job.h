@@ -73,7 +73,7 @@ struct xha_job_checkpoint {
  */
 struct xha_job_move {
     uint64_t id;
-    char mode[8];       /* MIGRATE: "live" (precopy) or "warm" (suspend, then stream); "": live */
+    char mode[8];       /* MIGRATE: "live" (precopy), "warm" (suspend, then stream); "": what can be done */
     char host[256];     /* MIGRATE, SEND_DISKS: name or address of the receiver */
     uint16_t port;      /* ... and its port; RECEIVE, RECEIVE_DISKS: the first to try, 0 for any */
     uint16_t port_last; /* RECEIVE, RECEIVE_DISKS: the last to try; 0: only port */

@@ -33,6 +33,7 @@ struct xha_peers_wait {
     uint64_t last_move;
     uint8_t target;
     enum xha_move_mode mode;
+    char how[64]; /* the worker's word on a mode that it chose itself */
     /* MAINTENANCE */
     uint8_t host;
     uint32_t total, told;
@@ -223,7 +224,8 @@ static void check_move(struct xha_peers *p, struct xha_peers_wait **at, const st
     if (dom->owner == w->target || w->target == XHA_HOST_NONE) {
         if (dom->report.term != dom->term)
             return; /* decided; its new owner has not said yet how it is */
-        snprintf(text, sizeof text, "%s runs on %s", dom->name, host);
+        snprintf(text, sizeof text, "%s runs on %s%s%s%s", dom->name, host, w->how[0] ? " (moved " : "",
+                 w->how, w->how[0] ? ")" : "");
         end_ok(p, at,
                json_pack("{s:s, s:s, s:s, s:s}", "domain", dom->name, "host", host, "mode",
                          xha_move_mode_name(w->mode), "text", text));
@@ -327,9 +329,15 @@ void xha_peers_wait_said(struct xha_peers *p, const struct xha_cluster_action *a
 
 void xha_peers_wait_progress(struct xha_peers *p, const struct xha_uuid *uuid, json_t *progress)
 {
-    for (struct xha_peers_wait *w = p->waits; w; w = w->next)
-        if (w->kind != WAIT_MAINTENANCE && xha_uuid_equal(&w->uuid, uuid))
-            xha_control_tell(p->d->control, w->client, json_pack("{s:O}", "progress", progress));
+    const char *step = json_string_value(json_object_get(progress, "step"));
+
+    for (struct xha_peers_wait *w = p->waits; w; w = w->next) {
+        if (w->kind == WAIT_MAINTENANCE || !xha_uuid_equal(&w->uuid, uuid))
+            continue;
+        if (w->kind == WAIT_MOVE && step && strncmp(step, "warm: ", 6) == 0)
+            snprintf(w->how, sizeof w->how, "%s", step);
+        xha_control_tell(p->d->control, w->client, json_pack("{s:O}", "progress", progress));
+    }
 }
 
 static bool ends_with(const struct xha_peers_wait *w, const char *verb)

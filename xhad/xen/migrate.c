@@ -39,16 +39,30 @@ static const char *cannot_be_sent(const libxl_dominfo *info)
     return info->dying ? "being destroyed" : info->shutdown ? "shut down" : info->paused ? "paused" : NULL;
 }
 
-static void choose_mode(struct source *s, const libxl_dominfo *info)
+/* Whoever asked for a live move and cannot have it is told so; nobody asked: the guest is moved all the same. 0, or -1
+ * after answering. */
+static int choose_mode(struct source *s, const libxl_dominfo *info)
 {
-    s->live = strcmp(s->w->job.move.mode, "warm") != 0;
+    struct xha_work *w = s->w;
+    const char *asked = w->job.move.mode;
+
     s->why_warm = "";
-    if (s->live && !xha_suspend_can_live(&s->w->lx, info)) {
-        s->live = false;
-        s->why_warm = info->domain_type == LIBXL_DOMAIN_TYPE_PV
-                          ? " (warm: PV guests cannot be tracked on this Xen)"
-                          : " (warm: this Xen cannot track which pages a guest changes)";
+    s->live = strcmp(asked, "warm") != 0;
+    if (!s->live || xha_suspend_can_live(&w->lx, info))
+        return 0;
+    s->live = false;
+    s->why_warm = info->domain_type == LIBXL_DOMAIN_TYPE_PV
+                      ? "warm: PV guests cannot be tracked on this Xen"
+                      : "warm: this Xen cannot track which pages a guest changes";
+    if (strcmp(asked, "live") == 0) {
+        xha_work_refuse(
+            w, XHA_REFUSAL_UNSUPPORTED,
+            "%s can be moved, but not live, and runs on; %s: leave the choice to xhad, or ask for that",
+            w->who, s->why_warm);
+        return -1;
     }
+    xha_job_progress(STDOUT_FILENO, s->why_warm, 0, 1); /* whoever ordered it is told at once */
+    return 0;
 }
 
 /* 0, or -1 after answering. */
@@ -64,7 +78,8 @@ static int look(struct source *s)
         return -1;
     }
     s->domid = info.domid;
-    choose_mode(s, &info);
+    if (choose_mode(s, &info) < 0)
+        return -1;
     s->config_json = xha_config_of_domain(w, s->domid, NULL);
     if (!s->config_json) {
         xha_work_refuse(w, XHA_REFUSAL_OTHER,
@@ -133,9 +148,11 @@ static void answer_sent(struct source *s, const struct xha_sent *sent, int64_t b
     if (xha_talk_await(&s->talk, s->wire, ANSWER_MS, &answer, said, sizeof(said)) == 0)
         snprintf(said, sizeof(said), "%s",
                  answer.kind == XHA_ANSWER_DONE ? "the receiver has it whole" : answer.text);
-    xha_work_ok(
-        w, "%s was sent%s: %" PRIu64 " KiB for %" PRIu64 " KiB in %" PRId64 " ms, %" PRIu32 " rounds; %.150s",
-        w->who, s->why_warm, sent->wire_bytes / 1024, sent->raw_bytes / 1024, sent_ms, sent->rounds, said);
+    xha_work_ok(w,
+                "%s was sent%s%s%s: %" PRIu64 " KiB for %" PRIu64 " KiB in %" PRId64 " ms, %" PRIu32
+                " rounds; %.150s",
+                w->who, s->why_warm[0] ? " (" : "", s->why_warm, s->why_warm[0] ? ")" : "",
+                sent->wire_bytes / 1024, sent->raw_bytes / 1024, sent_ms, sent->rounds, said);
     w->done.data =
         json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b}", "mode", s->live ? "live" : "warm",
                   "wire_bytes", (json_int_t)sent->wire_bytes, "raw_bytes", (json_int_t)sent->raw_bytes,

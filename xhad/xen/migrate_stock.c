@@ -192,7 +192,8 @@ static void commit(struct stock *s, const char *why_warm)
     if (libxl_domain_destroy(w->lx.ctx, s->domid, NULL))
         xha_work_warn(w, "what is left of it here, %.80s, could not be destroyed: %s", away,
                       xha_lx_error(&w->lx));
-    xha_work_ok(w, "%s was moved%s and runs at the receiver", w->who, why_warm);
+    xha_work_ok(w, "%s was moved%s%s%s and runs at the receiver", w->who, why_warm[0] ? " (" : "", why_warm,
+                why_warm[0] ? ")" : "");
 }
 
 void xha_migrate_to_stock(struct xha_work *w, uint32_t domid, bool live, const char *why_warm,

@@ -24,17 +24,25 @@ host_dirt() { # HOST
     echo "${said//$'\n'/; }"
 }
 
-# Make HOST as it was after its boot, if it is not.
-host_fresh() { # HOST TREE
-    local dirt
-    dirt=$(host_dirt "$1")
-    [ -n "$dirt" ] || return 0
-    say "lab: $1 is not clean ($dirt): power cycle"
-    host_off "$1"
-    rm -f "$LAB_STATE/$1/disk.img"
-    host_start "$1"
-    host_wait "$1" 180
-    [ -z "$2" ] || host_install "$2" "$1"
+# Make all hosts as they were after their boot, where they are not. They go off first, all of them: what is left of a
+# story on one host would fence another one while it boots.
+hosts_fresh() { # TREE
+    local i dirt dirty=()
+    for ((i = 1; i <= $(lab_hosts); i++)); do
+        dirt=$(host_dirt "h$i")
+        [ -n "$dirt" ] || continue
+        say "lab: h$i is not clean ($dirt): power cycle"
+        dirty+=("h$i")
+    done
+    for i in "${dirty[@]}"; do host_off "$i"; done
+    for i in "${dirty[@]}"; do
+        rm -f "$LAB_STATE/$i/disk.img"
+        host_start "$i"
+    done
+    for i in "${dirty[@]}"; do
+        host_wait "$i" 180
+        [ -z "$1" ] || host_install "$1" "$i"
+    done
 }
 
 # Everything that may tell why a story failed.
@@ -60,7 +68,7 @@ story_run() { # FILE XEN TREE
     if ! lab_is_up || [ "$(lab_hosts)" -lt "${hosts:-1}" ]; then
         lab_up --hosts "${hosts:-1}" --xen-cmdline "$xen" ${tree:+--install "$tree"}
     fi
-    for ((i = 1; i <= $(lab_hosts); i++)); do host_fresh "h$i" "$tree"; done
+    hosts_fresh "$tree"
     rm -f "$LAB_STATE"/h?/power-mode
     "$LAB_TOOLS/labtool" ask "$LAB_STATE/wire.sock" show | grep ' cut ' | while read -r net way _; do
         wire_ask join "${way:1:1}" "${way:5:1}" "$net"

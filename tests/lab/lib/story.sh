@@ -10,6 +10,7 @@ set -euo pipefail
 
 story_began_ms=$(now_ms)
 story_over=no
+story_said=no # why it failed
 
 story_line() { # MARK TEXT
     local ms=$(($(now_ms) - story_began_ms))
@@ -19,6 +20,7 @@ step() { story_line '--' "$*"; }
 note() { story_line '  ' "$*"; }
 fail() {
     story_line '!!' "$*"
+    story_said=yes
     exit 1
 }
 
@@ -114,8 +116,9 @@ guest_answer() { # HOST NAME
 # until the evidence has been taken.
 story_at_end=()
 story_end() {
-    local g status=$?
+    local g status=$? command=$BASH_COMMAND
     [ "$story_over" = yes ] || [ $status -ne 0 ] || status=1
+    [ $status -eq 0 ] || [ $story_said = yes ] || story_line '!!' "this failed: $command"
     [ $status -eq 0 ] || exit $status
     for g in "${guests_started[@]}"; do
         ! host_alive "${g% *}" || on "${g% *}" "xl destroy ${g#* }" >/dev/null 2>&1 || true
