@@ -116,7 +116,7 @@ void xha_cl_fenced(struct xha_cluster *cl, uint8_t host, enum xha_fenced_by by)
     h->executor = XHA_HOST_NONE;
     h->info.armed = false;
     xha_cl_note(cl, XHA_CC_HOST_FENCED, host, NULL,
-                "host %s is proven to run nothing (%s): %u domains were its", xha_cl_host_name(cl, host),
+                "host %s is proven to run nothing (%s); domains it owned: %u", xha_cl_host_name(cl, host),
                 xha_fenced_by_name(by), h->n_owned);
     xha_cl_host_changed(cl, host);
     while (h->owned.head != NONE32)
@@ -303,7 +303,7 @@ static void lost(struct xha_cluster *cl, const struct cl_message *m)
     h->state = XHA_HOST_LOST;
     h->executor = XHA_HOST_NONE;
     xha_cl_say(cl, XHA_SEV_CRITICAL, XHA_CC_HOST_LOST, m->host, NULL, h->n_owned,
-               "host %s is lost; its %u domains start elsewhere when it is proven to be off",
+               "host %s is lost; once it is proven to be off, its domains start elsewhere: %u",
                xha_cl_host_name(cl, m->host), h->n_owned);
     xha_cl_host_changed(cl, m->host);
 }

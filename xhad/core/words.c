@@ -210,8 +210,9 @@ static void detail_text(enum xha_cause cause, uint32_t detail, char *buf, size_t
         snprintf(buf, len, "%s", detail < XHA_YIELD_N_ ? yield_texts[detail] : "?");
         break;
     case REFUSAL:
-        snprintf(buf, len, "%s was refused: %s", xha_action_name(detail & 0xff),
-                 xha_refusal_name(detail >> 8));
+        snprintf(buf, len, "%s was refused%s%s", xha_action_name(detail & 0xff),
+                 detail >> 8 == XHA_REFUSAL_OTHER ? "" : ": ",
+                 detail >> 8 == XHA_REFUSAL_OTHER ? "" : xha_refusal_name(detail >> 8));
         break;
     default:
         snprintf(buf, len, "%u", detail);

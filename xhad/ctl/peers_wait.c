@@ -231,9 +231,8 @@ static void check_move(struct xha_peers *p, struct xha_peers_wait **at, const st
                          xha_move_mode_name(w->mode), "text", text));
         return;
     }
-    snprintf(text, sizeof text, "%s was not moved and stays on %s%s%s", dom->name, host,
-             w->last[0] ? ": " : "", w->last);
-    end_error(p, at, "failed", text);
+    snprintf(text, sizeof text, "%s was not moved and stays on %s", dom->name, host);
+    end_error(p, at, "failed", w->last[0] ? w->last : text);
 }
 
 /* ---- a whole host ---- */
