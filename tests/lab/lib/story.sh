@@ -116,7 +116,8 @@ guest_answer() { # HOST NAME
 # until the evidence has been taken.
 story_at_end=()
 story_end() {
-    local g status=$? command=$BASH_COMMAND
+    local g status=$? command=$BASH_COMMAND calls=${#BASH_LINENO[@]}
+    [ "$calls" -le 2 ] || command=$(sed -n "${BASH_LINENO[calls - 2]}s/^ *//p" "$0") # the story's own words
     [ "$story_over" = yes ] || [ $status -ne 0 ] || status=1
     [ $status -eq 0 ] || [ $story_said = yes ] || story_line '!!' "this failed: $command"
     [ $status -eq 0 ] || exit $status
