@@ -73,6 +73,7 @@ struct csim_entry {
     int64_t arrive_ms;  /* CSIM_NEVER: not received, and only others may have it */
     uint8_t from;       /* XHA_HOST_NONE: the ring's first view */
     uint64_t life;      /* of the xhad that joins */
+    bool beyond;        /* a gap in the old ring: others of its view had something else there */
     struct csim_blob *blob;
     struct xha_view_change view;
 };
@@ -188,6 +189,7 @@ struct csim_host {
     int64_t told_ms;    /* the node's last ROUND */
     int64_t trouble_ms; /* the script did something to it last */
     uint64_t view_id, seen_index, seen_hash;
+    bool beyond;          /* has been delivered something of its view beyond a gap */
     uint64_t xhad_boot;   /* the last boot in which its xhad took part in a view */
     uint64_t wd_boot;     /* the last boot in which its watchdog was armed */
     int64_t away_ms;      /* last not in one ring with everybody that is there */
@@ -235,6 +237,7 @@ struct csim_guest {
     enum csim_wish wish;      /* the last order that was acknowledged */
     unsigned orders_open;     /* not answered yet */
     bool tangled;             /* two at once: nobody knows which came last */
+    bool restarts; /* a restart or a cold move is under way: however it stops, it is started again */
     bool setup_done;
     bool ordered; /* something was ordered since it last rested: it may be started or cleared */
     int64_t order_ms;
@@ -247,7 +250,7 @@ struct csim_guest {
     int64_t death_ms; /* its last instance ended; -1: it did not */
     bool death_shut;
     uint8_t death_reason;
-    bool word; /* the host where it ran has seen that it is gone */
+    bool word; /* the host where it ran has seen that it is gone, or has sent it away whole */
     int64_t stop_ms_seen;
     bool ran;
     int64_t lost_ms;  /* its host was lost; -1: it was not */
@@ -284,6 +287,7 @@ struct csim_fence {
     bool used;
     uint64_t serial, life;
     int executor, host;
+    uint64_t boot; /* of the executor */
     uint32_t attempt;
     bool ok;
 };
@@ -311,7 +315,8 @@ struct csim_cover {
     uint64_t settled_permille, forgot, fenced_by[XHA_FENCED_BY_N_];
 };
 
-#define CSIM_HASHES 8192
+#define CSIM_HASHES  8192
+#define CSIM_SETTLED 32
 
 struct csim {
     const struct csim_script *script;
@@ -331,6 +336,7 @@ struct csim {
     struct csim_host host[XHA_HOSTS_MAX];
     int64_t tick_ms[XHA_HOSTS_MAX]; /* on the world's line of time */
     xha_hostset cut[XHA_HOSTS_MAX]; /* cut[a] has b: what b says does not reach a */
+    xha_hostset device;             /* whom the quorum device gives its vote */
     int64_t net_slow_ms;
     struct csim_ring ring[3 * XHA_HOSTS_MAX];
     struct csim_guest guest[CSIM_GUESTS_MAX];
@@ -349,10 +355,11 @@ struct csim {
     bool persisted_now[CSIM_GUESTS_MAX];
     uint64_t persisted[CSIM_GUESTS_MAX];
 
-    uint64_t settled_view; /* the newest view that was settled, and its members */
-    xha_hostset settled_members;
+    uint64_t settled_view[CSIM_SETTLED]; /* the last views that were seen to be settled */
+    unsigned n_settled;
+    xha_hostset settled_members; /* of the last one */
     bool forgot;
-    bool settling, settings_done;
+    bool settling, rested, settings_done;
     bool tight; /* memory is short: not all may find a place */
     bool audit;
     bool may_arm; /* self-fencing is ordered somewhere in the script */
@@ -484,6 +491,7 @@ void csim_rules_action(struct csim *cs, int host, const struct xha_action *act, 
 void csim_rules_cluster(struct csim *cs, int host, const struct xha_cluster_action *act);
 void csim_rules_ran(struct csim *cs, int i);     /* an instance runs now */
 void csim_rules_died(struct csim *cs, int i);    /* ... ran no more */
+void csim_rules_sent(struct csim *cs, int i);    /* ... is suspended, and its stream has its trailer */
 void csim_rules_told(struct csim *cs, int host); /* a host's xhad has seen its own domains */
 void csim_rules_watchdog(struct csim *cs, int host);
 void csim_rules_fence(struct csim *cs, int executor, int host);

@@ -131,6 +131,13 @@ void csim_inst_go_on(struct csim *cs, int i)
         inst->unpaused_ms = cs->now_ms;
     if (!ran && csim_inst_runs(inst))
         csim_rules_ran(cs, i);
+    if (inst->incoming) { /* what it was at where it came from goes on */
+        inst->incoming = false;
+        if (!inst->booted)
+            csim_in(cs, csim_about(cs, cs->guest[inst->guest].boot_ms), inst_future(CSIM_F_BOOTED, cs, i));
+        else if (inst->asked)
+            csim_in(cs, csim_about(cs, cs->guest[inst->guest].stop_ms), inst_future(CSIM_F_OBEYS, cs, i));
+    }
     csim_listing_soon(cs, inst->host);
 }
 

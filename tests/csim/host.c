@@ -177,6 +177,7 @@ void csim_fence_run(struct csim *cs, int executor, int h, uint32_t attempt)
                               .serial = ++cs->serial,
                               .life = cs->host[executor].life,
                               .executor = executor,
+                              .boot = cs->host[executor].boot,
                               .host = h,
                               .attempt = attempt };
     csim_in(cs, host->fence_silent ? cs->timing.fence_timeout.ms : csim_about(cs, host->fence_ms),
@@ -191,7 +192,7 @@ void csim_fence_done(struct csim *cs, const struct sim_future *fu)
 
     if (!f->used || f->serial != fu->serial)
         return;
-    if (!cs->host[f->executor].power) {
+    if (!cs->host[f->executor].power || cs->host[f->executor].boot != f->boot) {
         f->used = false; /* the agent is gone with its host */
         return;
     }

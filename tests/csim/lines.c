@@ -81,8 +81,10 @@ static void guest_answered(struct csim *cs, const struct csim_ask *ask, int rc)
         g->wish = CSIM_WISH_NONE;
         break;
     case XHA_RQ_ORDER:
+        g->protected_ = true;
         g->wish = ask->order == XHA_DO_STOP ? CSIM_WISH_STOP : CSIM_WISH_RUN;
         g->stop_known = false;
+        g->restarts = ask->order == XHA_DO_RESTART;
         g->stop_serial++;
         break;
     default:

@@ -14,7 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RINGS (sizeof(((struct csim *)0)->ring) / sizeof(struct csim_ring))
+#define DEVICE_LAG_MS 4000 /* half a heartbeat of a quorum device with its `timeout` of 10 s */
+#define RINGS         (sizeof(((struct csim *)0)->ring) / sizeof(struct csim_ring))
 
 static xha_hostset bit(int host)
 {
@@ -172,12 +173,14 @@ static void entry_deliver(struct csim *cs, int h, const struct csim_entry *e)
         ev.type = XHA_CEV_VIEW;
         ev.u.view = e->view;
         host->view_id = e->view.id;
+        host->beyond = false;
         host->xhad_boot = host->boot;
         if (cs->cover)
             cs->cover->views++;
     } else {
         if (!host->active)
             return;
+        host->beyond |= e->beyond;
         ev.u.message.from = e->from;
         ev.u.message.bytes = e->blob->bytes;
         ev.u.message.len = e->blob->len;
@@ -385,6 +388,12 @@ static void arrive_now(struct csim *cs, int h)
     order_kick(cs, h);
 }
 
+static void votes_soon(struct csim *cs, int64_t ms)
+{
+    if (cs->script->votes == CSIM_QDEVICE)
+        csim_in(cs, ms, (struct sim_future){ .kind = (enum sim_future_kind)CSIM_F_VOTES });
+}
+
 static void go_on(struct csim *cs, struct csim_ring *r)
 {
     r->stalled = false;
@@ -392,6 +401,7 @@ static void go_on(struct csim *cs, struct csim_ring *r)
     for (unsigned h = 0; h < cs->n_hosts; h++)
         if ((r->members >> h & 1) && cs->host[h].ring == r - cs->ring)
             arrive_now(cs, (int)h);
+    votes_soon(cs, csim_some(cs, 0, 300));
 }
 
 /* What of the old ring the members `together` deliver before the new one. */
@@ -428,6 +438,7 @@ static void recover(struct csim *cs, struct csim_ring *old, xha_hostset together
             }
             if (e->arrive_ms > cs->now_ms)
                 e->arrive_ms = cs->now_ms;
+            e->beyond |= e->ring == old->id && e->idx >= end;
             *inbox(host, n++) = *e;
         }
         host->n_in = n;
@@ -449,6 +460,7 @@ static struct csim_ring *ring_new(struct csim *cs)
     abort();
 }
 
+/* The device votes for a ring when nobody outside of it holds the vote. */
 static bool quorate_count(struct csim *cs, xha_hostset members)
 {
     unsigned votes = 0, expected = 0;
@@ -467,17 +479,8 @@ static bool quorate_count(struct csim *cs, xha_hostset members)
         return votes >= 1 && seen;
     }
     if (cs->script->votes == CSIM_QDEVICE && expected % 2 == 0) {
-        struct parts p = { 0 };
-        unsigned best = 0, best_n = 0;
-
         expected++;
-        parts_find(cs, &p);
-        for (unsigned i = 0; i < p.n; i++)
-            if ((unsigned)__builtin_popcountll(p.part[i]) > best_n) {
-                best = i;
-                best_n = (unsigned)__builtin_popcountll(p.part[i]);
-            }
-        votes += p.n && p.part[best] == members;
+        votes += cs->device && !(cs->device & ~members);
     }
     return 2 * votes > expected;
 }
@@ -503,14 +506,50 @@ static void quorum_tell(struct csim *cs, int h, bool quorate, int64_t at_ms)
                                  .serial = host->coro_life });
 }
 
-void csim_net_votes(struct csim *cs)
+/* Each part that is alive is one ring, and all of it is heard. */
+static bool rings_stand(const struct csim *cs, const struct parts *p)
 {
     for (unsigned h = 0; h < cs->n_hosts; h++) {
         const struct csim_ring *r = cs->host[h].ring < 0 ? NULL : &cs->ring[cs->host[h].ring];
 
-        if (r && !r->stalled)
-            quorum_tell(cs, (int)h, quorate_count(cs, r->members), cs->now_ms + csim_some(cs, 0, 30));
+        if (p->of[h] >= 0 && (!r || r->stalled || r->members != p->part[p->of[h]]))
+            return false;
     }
+    return true;
+}
+
+/*
+ * The device (corosync-qnetd, ffsplit) gives its vote to the largest part, of equals to that with the lowest host,
+ * when all have told it the same: it says no to the others first, and yes when they have answered. Only a part that
+ * it does not hear any more may go on with its vote for a while: the server lets go of a silent client after one and a
+ * half heartbeats, and the client notices after two at most.
+ */
+void csim_net_votes(struct csim *cs)
+{
+    struct parts p = { 0 };
+    xha_hostset best = 0, others;
+    int64_t yes = cs->now_ms;
+    bool deaf = csim_chance(cs, 15);
+
+    parts_find(cs, &p);
+    if (!rings_stand(cs, &p))
+        return; /* again when they do */
+    for (unsigned i = 0; i < p.n; i++)
+        if (__builtin_popcountll(p.part[i]) > __builtin_popcountll(best))
+            best = p.part[i];
+    others = cs->device & ~best;
+    cs->device = best;
+    for (unsigned h = 0; h < cs->n_hosts; h++) {
+        if (p.of[h] < 0 || (best >> h & 1))
+            continue;
+        quorum_tell(cs, (int)h, quorate_count(cs, p.part[p.of[h]]),
+                    cs->now_ms + csim_some(cs, 0, deaf && (others >> h & 1) ? DEVICE_LAG_MS : 30));
+        if (!deaf && cs->host[h].quorum_due_ms > yes)
+            yes = cs->host[h].quorum_due_ms;
+    }
+    for (unsigned h = 0; h < cs->n_hosts; h++)
+        if (best >> h & 1)
+            quorum_tell(cs, (int)h, quorate_count(cs, best), yes + csim_some(cs, 1, 30));
 }
 
 void csim_net_quorum(struct csim *cs, const struct sim_future *f)
@@ -521,12 +560,8 @@ void csim_net_quorum(struct csim *cs, const struct sim_future *f)
 
     if (!host->coro || f->serial != host->coro_life)
         return;
-    if (wait > cs->now_ms) {
-        csim_in(cs, wait - cs->now_ms, *f);
-        return;
-    }
-    if (f->b < host->quorum_heard)
-        return; /* it was held up, and a newer word was not */
+    if (wait > cs->now_ms || f->b < host->quorum_heard)
+        return; /* it was held up, and told when it goes on; or so was this one, and the newer one was told */
     host->quorum_heard = f->b;
     if (host->quorum_told && !f->number)
         host->unquorate_ms = cs->now_ms;
@@ -580,6 +615,7 @@ static void form(struct csim *cs, xha_hostset members)
         quorum_tell(cs, (int)h, quorate, cs->host[h].last_arrive_ms + csim_some(cs, -20, 40));
         order_kick(cs, (int)h);
     }
+    votes_soon(cs, csim_some(cs, 50, csim_chance(cs, 50) ? 300 : 8000) + 50);
 }
 
 /* The part that is less than half may know it later than the others: up to the skew that timing.h reckons with. */
@@ -636,9 +672,6 @@ void csim_net_changed(struct csim *cs)
         if (!well && !pending)
             reform_soon(cs, first, p.part[i]);
     }
-    if (cs->script->votes == CSIM_QDEVICE)
-        csim_in(cs, cs->timing.detection.ms + cs->timing.skew.ms + 1000,
-                (struct sim_future){ .kind = (enum sim_future_kind)CSIM_F_VOTES });
 }
 
 void csim_net_reform(struct csim *cs, const struct sim_future *f)
@@ -688,9 +721,18 @@ void csim_net_stop(struct csim *cs, int h)
     csim_net_changed(cs);
 }
 
-/* The host stood still, and goes on. */
+/* The host, or its xhad, stood still and goes on. */
 void csim_net_kick(struct csim *cs, int h)
 {
+    struct csim_host *host = &cs->host[h];
+
+    if (host->coro && host->quorum_heard < host->quorum_words && host->quorum_due_ms <= cs->now_ms)
+        csim_in(cs, csim_some(cs, 0, 20),
+                (struct sim_future){ .kind = (enum sim_future_kind)CSIM_F_QUORUM,
+                                     .a = h,
+                                     .b = host->quorum_words,
+                                     .number = host->quorum_sent,
+                                     .serial = host->coro_life });
     deliver_kick(cs, h);
     order_kick(cs, h);
 }

@@ -54,8 +54,18 @@ void csim_rules_ran(struct csim *cs, int i)
     g->last_boot = cs->host[inst->host].boot;
     g->word = false;
     g->death_ms = -1;
-    g->stop_known = false;
+    g->stop_known = g->restarts = false;
     g->stop_serial++;
+}
+
+/* However it stops now, it is started where it goes to. */
+static bool moves_cold(const struct csim *cs, const struct csim_inst *inst)
+{
+    const struct xha_node *node = cs->host[inst->host].node;
+    struct xha_cluster_domain d;
+
+    return node && !xha_cluster_find(xha_node_state(node), &cs->guest[inst->guest].uuid, &d) &&
+           d.phase == XHA_PH_MOVING && d.move.mode == XHA_MOVE_COLD;
 }
 
 void csim_rules_died(struct csim *cs, int i)
@@ -68,6 +78,7 @@ void csim_rules_died(struct csim *cs, int i)
     g->death_ms = cs->now_ms;
     g->death_shut = inst->shut && !inst->asked;
     g->death_reason = inst->reason;
+    g->restarts |= moves_cold(cs, inst);
 }
 
 /* ---- who lost what, for the printed bounds ---------------------------------------------------------------
@@ -105,6 +116,14 @@ void csim_rules_proof(struct csim *cs, int host)
     cs->host[host].proof_boot = cs->host[host].boot;
 }
 
+/* From here on it goes on where it is only by the ordered verdict. */
+void csim_rules_sent(struct csim *cs, int i)
+{
+    struct csim_guest *g = &cs->guest[cs->inst[i].guest];
+
+    g->word |= cs->inst[i].host == g->last_host;
+}
+
 /* A host's xhad has seen its own domains: it can say which are not there any more. */
 void csim_rules_told(struct csim *cs, int host)
 {
@@ -138,7 +157,7 @@ void csim_rules_stop_known(struct csim *cs, const struct sim_future *f)
         host->disk.slow_ms || cs->net_slow_ms)
         return;
     xha_cluster_status(xha_node_state(host->node), &st);
-    g->stop_known = st.synced && st.settled && st.committed == st.index;
+    g->stop_known = host->active && st.quorate && st.synced && st.settled && st.committed == st.index;
 }
 
 /* Rule 2: is the last place where it ran known to run it no more? */
@@ -173,7 +192,7 @@ static void rules_start(struct csim *cs, int h, const struct xha_action *act, in
                   verb, g->name, cs->host[h].name, cs->host[g->last_host].name);
     if (g->wish == CSIM_WISH_STOP && !g->unclear && !g->orders_open)
         csim_fail(cs, "rule 5: %s of %s on %s, which an operator stopped", verb, g->name, cs->host[h].name);
-    if (g->stop_known && !g->unclear && !g->orders_open && g->order_ms < g->stop_ms_seen)
+    if (g->stop_known && !g->unclear && !g->orders_open && !g->restarts && g->order_ms < g->stop_ms_seen)
         csim_fail(cs, "rule 5: %s of %s on %s, which powered itself off", verb, g->name, cs->host[h].name);
 }
 
@@ -300,7 +319,7 @@ void csim_rules_fence(struct csim *cs, int executor, int h)
                   host->name);
 }
 
-/* Synced members of one view have the same state at the same index. */
+/* Synced members of one view have the same state at the same index, up to a gap that their parting has left. */
 static void rule_hash(struct csim *cs, int h, const struct xha_cluster_status *st)
 {
     uint64_t view = cs->host[h].view_id;
@@ -324,14 +343,19 @@ static void rule_hash(struct csim *cs, int h, const struct xha_cluster_status *s
 
 /*
  * Whatever a settled view has committed, a later one knows: they have a host in common. Where quorum needs no
- * majority (two_node, a device) two of them may not, when the later one's hosts were proven dead and have come
- * back, and have had the others fenced: then what was ordered meanwhile is lost, and nothing is judged by it.
+ * majority (two_node, a device) two of them may not, when all hosts of the later one have fenced all of the earlier
+ * one, being back from their disks: then what was ordered meanwhile is lost, and nothing is judged by it.
  */
 static void rule_memory(struct csim *cs, int h, const struct xha_cluster_status *st)
 {
-    if (!st->settled || !st->quorate || cs->host[h].view_id <= cs->settled_view)
+    uint64_t view = cs->host[h].view_id;
+
+    if (!st->settled || !st->quorate)
         return;
-    cs->settled_view = cs->host[h].view_id;
+    for (unsigned i = 0; i < CSIM_SETTLED; i++)
+        if (cs->settled_view[i] == view)
+            return;
+    cs->settled_view[cs->n_settled++ % CSIM_SETTLED] = view;
     if (cs->forgot || (cs->settled_members && !(cs->settled_members & st->members))) {
         if (cs->script->votes == CSIM_MAJORITY)
             csim_fail(cs, "%s is in a settled view that has no host of the one before", cs->host[h].name);
@@ -362,7 +386,8 @@ void csim_rules_after(struct csim *cs, int h)
         return;
     host->seen_index = st.index;
     host->seen_hash = st.hash;
-    rule_hash(cs, h, &st);
+    if (!host->beyond)
+        rule_hash(cs, h, &st);
     rule_memory(cs, h, &st);
     if (cs->audit)
         xha_cluster_audit(xha_node_state(host->node));
@@ -412,7 +437,7 @@ static bool hosts_rest(struct csim *cs, int *first_r, char *why, size_t len)
             return not_yet(why, len, "%s has committed %llu of %llu", host->name,
                            (unsigned long long)st.committed, (unsigned long long)st.index);
     }
-    return *first_r >= 0 ? true : not_yet(why, len, "nobody is there");
+    return true;
 }
 
 static bool is_wanted(const struct csim_guest *g, const struct xha_cluster_domain *d)
@@ -454,6 +479,8 @@ static bool guest_rests(struct csim *cs, int guest, int h, char *why, size_t len
     if (d.phase != XHA_PH_OWNED || d.owner != cs->inst[i].host)
         return not_yet(why, len, "%s runs on %s, but is not owned by it", g->name,
                        cs->host[cs->inst[i].host].name);
+    if (d.report.state == XHA_ST_SUSPECT && cs->inst[i].dead)
+        return true; /* it has never beaten: it is left alone */
     if (d.report.state != XHA_ST_RUNNING)
         return not_yet(why, len, "%s runs, but is called %s", g->name, xha_state_name(d.report.state));
     return true;
@@ -467,6 +494,8 @@ bool csim_rules_rest(struct csim *cs, char *why, size_t len)
         return not_yet(why, len, "the ring is not whole");
     if (!hosts_rest(cs, &h, why, len))
         return false;
+    if (h < 0)
+        return true; /* all have left */
     for (unsigned i = 0; i < CSIM_ASKS_MAX; i++)
         if (cs->ask[i].used)
             return not_yet(why, len, "a request of %s (number %llu) has no answer",
@@ -488,7 +517,7 @@ void csim_rules_end(struct csim *cs)
 {
     char why[300];
 
-    if (cs->script->settle && !csim_rules_rest(cs, why, sizeof(why)))
+    if (cs->script->settle && !cs->rested && !csim_rules_rest(cs, why, sizeof(why)))
         csim_fail(cs, "liveness: %lld s after all trouble ended, %s",
                   (long long)(cs->now_ms - cs->settle_ms) / 1000, why);
 }

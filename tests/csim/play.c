@@ -84,8 +84,10 @@ static void rest_look(struct csim *cs)
         cs->rest_since = -1;
     } else if (cs->rest_since < 0)
         cs->rest_since = cs->now_ms;
-    else if (cs->now_ms - cs->rest_since >= REST_MS)
+    else if (cs->now_ms - cs->rest_since >= REST_MS) {
         cs->end_ms = cs->now_ms;
+        cs->rested = true;
+    }
     if (cs->cover && cs->rest_since == cs->now_ms) {
         uint64_t permille = (uint64_t)((cs->now_ms - cs->settle_ms) * 1000 / csim_rules_bound_ms(cs));
 

@@ -320,6 +320,18 @@ static void job_abandon(struct csim *cs, struct csim_job *job)
     job_end(cs, job, XHA_UNKNOWN, XHA_REFUSAL_OTHER);
 }
 
+/* The guest itself, with all that it is about. */
+static void inst_carry(struct csim_inst *to, const struct csim_inst *from)
+{
+    to->booted = from->booted;
+    to->dead = from->dead;
+    to->hung = from->hung;
+    to->asked = from->asked;
+    to->ill_ms = from->ill_ms;
+    to->beat_ms = from->beat_ms;
+    to->cpu_ms = from->cpu_ms;
+}
+
 /* The source's last phase: suspend, the rest, the trailer. The stream may break at each of them. */
 static void migrate_finish(struct csim *cs, struct csim_job *job)
 {
@@ -343,11 +355,10 @@ static void migrate_finish(struct csim *cs, struct csim_job *job)
             return;
         }
         job->sent = true;
+        csim_rules_sent(cs, job->inst);
         if (!csim_chance(cs, 10) && end && !end->cut) { /* else the pipe breaks with the trailer in it */
             end->sent = true;
-            cs->inst[end->inst].booted = inst->booted;
-            cs->inst[end->inst].beat_ms = inst->beat_ms;
-            cs->inst[end->inst].cpu_ms = inst->cpu_ms;
+            inst_carry(&cs->inst[end->inst], inst);
             phase_in(cs, end, csim_about(cs, 50), CSIM_J_END);
         } else if (end) {
             end->cut = true;

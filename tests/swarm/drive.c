@@ -123,6 +123,10 @@ static void part_play(const struct options *o, unsigned part, void *reports)
                 snprintf(rep->why[rep->failed], sizeof(rep->why[0]), "%s", why);
             }
             rep->failed++;
+            if (o->quiet) {
+                printf("# seed %" PRIu64 ": %s\n", seed, why);
+                fflush(stdout);
+            }
         }
         rep->played++;
         script_free(o, script);
@@ -175,7 +179,6 @@ static void seed_show(const struct options *o, uint64_t seed, const char *why)
         waitpid(pid, NULL, 0);
 }
 
-/* With --quiet one seed is named and none shrunk. */
 static void failures_show(const struct options *o, void *reports)
 {
     unsigned shown = 0;
@@ -183,13 +186,8 @@ static void failures_show(const struct options *o, void *reports)
     for (unsigned j = 0; j < o->jobs; j++) {
         const struct report *rep = report_of(o, reports, j);
 
-        for (unsigned i = 0; i < rep->failed && i < SHOWN_MAX && shown < (o->quiet ? 1 : SHOWN_MAX);
-             i++, shown++) {
-            if (o->quiet)
-                printf("# seed %" PRIu64 ": %s\n", rep->first_failed[i], rep->why[i]);
-            else
-                seed_show(o, rep->first_failed[i], rep->why[i]);
-        }
+        for (unsigned i = 0; i < rep->failed && i < SHOWN_MAX && shown < SHOWN_MAX; i++, shown++)
+            seed_show(o, rep->first_failed[i], rep->why[i]);
     }
 }
 
@@ -241,7 +239,8 @@ static int swarm_play(const struct options *o)
         }
     }
     took = seconds_now() - began;
-    failures_show(o, reports);
+    if (!o->quiet)
+        failures_show(o, reports);
     r = sum_tell(o, reports, took);
     munmap(reports, size);
     return r;

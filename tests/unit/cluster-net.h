@@ -3,7 +3,7 @@
  *
  * What a core sends is delivered to all hosts of its side, in one order. net_split() draws new sides: what was not
  * yet delivered is delivered or dropped before the new view, as the test wants. Time stands still but for
- * net_pass().
+ * net_pass(), and what new hosts wait for in net_run().
  */
 #ifndef XHA_TEST_CLUSTER_NET_H
 #define XHA_TEST_CLUSTER_NET_H
@@ -230,16 +230,39 @@ static inline struct xha_cluster_policy net_policy(int64_t takeover_ms)
     return policy;
 }
 
+/* A new host waits a moment before it says HELLO: word of lost quorum may be on its way. */
+static inline bool net_waits(struct net *net)
+{
+    bool any = false;
+
+    for (uint8_t h = 0; h < net->n; h++) {
+        struct xha_cluster_event tick = { .type = XHA_CEV_TICK };
+        struct xha_cluster_status status;
+
+        if (!net->host[h].up || net->host[h].frozen)
+            continue;
+        xha_cluster_status(net->host[h].core, &status);
+        if (status.synced || status.epoch || !status.members)
+            continue;
+        net->now_ms += any ? 0 : 300;
+        any = true;
+        net_step(net, h, &tick);
+    }
+    return any;
+}
+
 /* Until nothing is under way. */
 static inline void net_run(struct net *net)
 {
-    bool more = true;
+    bool more = true, waited = false;
 
     for (uint32_t steps = 0; more; steps++) {
         more = false;
         assert_true(steps < 2000000);
         for (uint32_t h = 0; h < net->n; h++)
             more |= net_deliver(net, h);
+        if (!more && !waited)
+            more = waited = net_waits(net);
     }
 }
 

@@ -36,6 +36,7 @@ void xha_cl_rebuild(struct xha_cluster *cl)
     memset(cl->timers.pos, 0xff, cl->timers.max * sizeof *cl->timers.pos);
     memset(cl->coming, 0, sizeof cl->coming);
     cl->wanted.n = cl->timers.n = cl->n_later = 0;
+    cl->n_proposed = 0; /* slots of the state before: the new epoch finds out anew what is lacking */
     cl->info_at = 0;
     xha_cl_place_clear(cl);
     xha_cl_place_names(cl);
@@ -393,6 +394,7 @@ void xha_cl_apply_sync(struct xha_cluster *cl, const struct cl_sync *s)
     st->rank.epoch = s->epoch;
     st->members = s->members;
     st->nodes = s->nodes;
+    st->host_changes++;
     /* All come from their disks, and are few: a host that was fenced may have been up since. This before anything
      * can count the view as settled. */
     bool cold = !s->live && !xha_cl_majority(st);

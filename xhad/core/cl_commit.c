@@ -18,6 +18,22 @@ static bool enough(const struct cl_state *st)
     return 2 * cl_count(st->members) >= cl_count(st->known | st->members) || !(st->nodes & ~st->members);
 }
 
+/*
+ * A state that nobody has shared yet is founded by all whose corosync is there: some of them might have founded one
+ * without the others. New hosts do not count before they have taken part: they have nothing to remember.
+ */
+static void count(struct cl_state *st)
+{
+    xha_hostset lived = 0;
+
+    for (xha_hostset rest = st->known; rest; rest &= rest - 1)
+        if (!xha_cl_same_boot(&st->host[cl_lowest(rest)].lived, &(struct xha_incarnation){ 0 }))
+            lived |= rest & -rest;
+    st->founded = lived || !(st->nodes & ~st->members);
+    st->majority = 2 * cl_count(st->members) > cl_count(st->known | st->members) &&
+                   (!lived || 2 * cl_count(st->members & lived) > cl_count(lived));
+}
+
 void xha_cl_know(struct cl_state *st)
 {
     xha_hostset fenced;
@@ -28,13 +44,14 @@ void xha_cl_know(struct cl_state *st)
     st->known = ~(xha_cl_hosts(st, XHA_HOST_UNKNOWN) | xha_cl_hosts(st, XHA_HOST_LEFT));
     st->lost = xha_cl_hosts(st, XHA_HOST_LOST);
     fenced = xha_cl_hosts(st, XHA_HOST_FENCED);
-    st->settled = xha_cl_majority(st) || (enough(st) && !(st->known & ~st->members & ~fenced));
+    count(st);
+    st->settled = st->founded && (st->majority || (enough(st) && !(st->known & ~st->members & ~fenced)));
 }
 
 bool xha_cl_majority(struct cl_state *st)
 {
     xha_cl_know(st);
-    return 2 * cl_count(st->members) > cl_count(st->known | st->members);
+    return st->majority;
 }
 
 bool xha_cl_settled(struct cl_state *st)

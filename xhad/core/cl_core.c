@@ -416,6 +416,7 @@ int xha_cluster_step(struct xha_cluster *cl, const struct xha_cluster_event *ev,
     plan_r->next = XHA_TIME_NEVER;
     cl->plan = plan_r;
     cl->arena_used = 0;
+    xha_cl_watch_self(cl);
     if (cl->dump.active && ev->type != XHA_CEV_TICK) {
         plan_r->more = true;
         return XHA_CORE_E_BUSY;

@@ -123,15 +123,19 @@ int xha_cl_fence_done(struct xha_cluster *cl, const struct xha_cluster_event *ev
 
 /* ---- the leader ---- */
 
-/* When the watchdog of a lost host has surely fired; NEVER: that proves nothing. */
+/*
+ * When the watchdog of a lost host has surely fired; NEVER: that proves nothing. Where a quorum device makes the
+ * difference the other side may have lost its vote later than this one got it.
+ */
 struct xha_time xha_cl_watchdog_time(const struct xha_cluster *cl, uint8_t host)
 {
+    struct xha_span device = { xha_cl_majority(cl->st) ? 0 : CL_DEVICE_MS };
     const struct cl_state *st = cl->st;
 
     if (!st->armed || !st->host[host].info.armed || !st->policy.timing.takeover.ms ||
         cl->eye[host].absent_since.ms == INT64_MAX || !cl->exclusive)
         return XHA_TIME_NEVER;
-    return after(cl->eye[host].absent_since,
+    return after(after(cl->eye[host].absent_since, device),
                  xha_timing_takeover(&st->policy.timing, st->host[host].info.watchdog));
 }
 
@@ -174,7 +178,7 @@ static void want_person(struct xha_cluster *cl, uint8_t host)
 static void order(struct xha_cluster *cl, uint8_t host, uint8_t by)
 {
     struct cl_lead_host *eye = &cl->eye[host];
-    struct xha_time hold = { cl->viewed.ms + CL_FENCE_HOLD_MS }, not_before = eye->fence_next;
+    struct xha_time hold = { cl->viewed.ms + CL_HOLD_MS }, not_before = eye->fence_next;
     struct cl_message *m;
 
     /* Few, where quorum needs many: the word that it is lost may be on its way. */

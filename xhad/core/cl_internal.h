@@ -44,8 +44,9 @@
 
 #define CL_BACKOFF_MIN_MS  5000 /* of a domain that finds no place */
 #define CL_BACKOFF_MAX_MS  60000
-#define CL_FENCE_HOLD_MS   300  /* after a change of view: word of lost quorum may come a little later */
-#define CL_FENCE_AGAIN_MS  5000 /* after a failed attempt, growing */
+#define CL_DEVICE_MS       10000 /* `timeout` of a quorum device: its heartbeats are shorter */
+#define CL_HOLD_MS         300   /* after a change of view: word of lost quorum may come a little later */
+#define CL_FENCE_AGAIN_MS  5000  /* after a failed attempt, growing */
 #define CL_FENCE_MARGIN_MS 30000
 #define CL_WANTED_MS       300000 /* FENCE_WANTED is said again */
 #define CL_GONE_MS         30000  /* XHAD_GONE is said after so long */
@@ -273,6 +274,7 @@ struct cl_state {
     struct cl_rank rank;
     xha_hostset members, nodes; /* of the synced view */
     bool armed;
+    uint64_t terms; /* of domains that are protected no more, the highest: the next ones begin above it */
     struct xha_cluster_policy policy;
     struct cl_host host[XHA_HOSTS_MAX];
 
@@ -281,7 +283,7 @@ struct cl_state {
     uint64_t host_changes;   /* counts them, so that what follows from hosts is found out once */
     uint64_t known_at;       /* host_changes of the sums below */
     xha_hostset known, lost; /* known: neither unknown nor left */
-    bool settled;
+    bool founded, majority, settled;
     uint32_t n, n_slots, n_buckets, n_free, n_moving;
     uint64_t hash;
     uint32_t *order; /* slots of those in it, dense */
@@ -323,7 +325,7 @@ struct cl_order { /* for this host's core, once committed; then its answer */
     struct xha_request request;
     struct xha_uuid uuid;
     enum xha_order_type order;
-    uint64_t checkpoint, index;
+    uint64_t checkpoint, index; /* index: committed before it is given, or answered; 0: not known yet */
     int rc;
     char text[XHA_TEXT_MAX];
 };
@@ -370,7 +372,7 @@ struct xha_cluster {
     struct xha_view_change view;
     enum cl_phase phase;
     uint32_t round;
-    xha_hostset fresh, ready, mute;
+    xha_hostset fresh, ready, mute, loads; /* loads: take the winner's state */
     bool hello_said, distrust; /* distrust: our state differs from the others' in spite of its index */
     uint32_t hello_round, round_wanted;
     struct cl_hello hello[XHA_HOSTS_MAX];
@@ -411,7 +413,7 @@ struct xha_cluster {
     uint32_t n_later;
     uint32_t coming[XHA_TIERS];
     uint8_t last_placed;     /* round robin */
-    xha_hostset was_members; /* of the synced view before; 0: without quorum since */
+    xha_hostset was_members; /* of the synced view before; 0: without quorum since, or perhaps without us */
 
     /* placement */
     struct xha_place *place;
@@ -587,10 +589,12 @@ void xha_cl_result_told(struct xha_cluster *cl, const struct cl_message *m);
 int xha_cl_result(struct xha_cluster *cl, const struct xha_cluster_event *ev);
 void xha_cl_request_say(struct xha_cluster *cl);
 void xha_cl_request_synced(struct xha_cluster *cl);
+void xha_cl_request_owners(struct xha_cluster *cl, xha_hostset stayed);
 
 /* ---- cl_say.c ---- */
 int xha_cl_fact(struct xha_cluster *cl, const struct xha_cluster_event *ev);
 void xha_cl_facts_say(struct xha_cluster *cl);
+bool xha_cl_report_lacks(const struct xha_cluster *cl, const struct cl_dom *d);
 void xha_cl_own_applied(struct xha_cluster *cl, const struct cl_message *m);
 void xha_cl_say_again(struct xha_cluster *cl);
 
@@ -601,6 +605,7 @@ void xha_cl_queue_kick(struct xha_cluster *cl); /* a host can take more than bef
 void xha_cl_queue_room(struct xha_cluster *cl); /* ... and only because a domain is gone from it */
 void xha_cl_lead(struct xha_cluster *cl);
 void xha_cl_watch(struct xha_cluster *cl);
+void xha_cl_watch_self(struct xha_cluster *cl);
 void xha_cl_watch_synced(struct xha_cluster *cl);
 void xha_cl_timers(struct xha_cluster *cl);
 void xha_cl_proposed(struct xha_cluster *cl, struct cl_dom *d, uint8_t host);

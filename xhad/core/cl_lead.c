@@ -243,6 +243,16 @@ static void grant_all(struct xha_cluster *cl)
 
 /* ---- hosts ---- */
 
+/* Our own pulses stay away, or we slept, for as long as others need to form a view: there may have been one without us
+ * that had quorum, and we never heard of it. */
+void xha_cl_watch_self(struct xha_cluster *cl)
+{
+    const struct xha_timing *t = &cl->st->policy.timing;
+
+    if (cl->now.ms - cl->pulse_back.ms >= t->detection.ms || !xha_cluster_may_poke(cl))
+        cl->was_members = 0;
+}
+
 void xha_cl_watch_synced(struct xha_cluster *cl)
 {
     /* While this host was in quorate views without a break, who was in none of them had no quorum. */

@@ -19,6 +19,7 @@ static void whead(struct cl_wire *w, struct cl_state *st)
     xha_cl_w64(w, &st->members);
     xha_cl_w64(w, &st->nodes);
     xha_cl_wbool(w, &st->armed);
+    xha_cl_w64(w, &st->terms);
     xha_cl_wsettings(w, &st->policy);
 }
 

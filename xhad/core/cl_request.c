@@ -202,7 +202,7 @@ static void do_protect(struct xha_cluster *cl, struct cl_dom *d, const struct cl
     memcpy(d->digest_policy, r->digest_policy, sizeof d->digest_policy);
     memcpy(d->digest_config, r->digest_config, sizeof d->digest_config);
     if (fresh) {
-        d->term = 1;
+        d->term = cl->st->terms + 1;
         d->owner = r->host;
         d->phase = r->host == XHA_HOST_NONE ? XHA_PH_FREE : XHA_PH_OWNED;
         d->want_run = r->host != XHA_HOST_NONE || r->policy.autostart;
@@ -221,6 +221,8 @@ static void do_protect(struct xha_cluster *cl, struct cl_dom *d, const struct cl
 static void do_unprotect(struct xha_cluster *cl, struct cl_dom *d)
 {
     xha_cl_note(cl, XHA_CC_UNPROTECTED, d->owner, &d->uuid, "%s is protected no more", d->name);
+    if (d->term > cl->st->terms)
+        cl->st->terms = d->term;
     xha_cl_decided(cl, d);
     xha_cl_queue_drop(cl, d);
     xha_cl_place_drop(cl, d);
@@ -513,6 +515,16 @@ static void say_requests(struct xha_cluster *cl)
     }
 }
 
+/* What was acknowledged outlives this host: an answer waits until what it has changed is committed. */
+static bool firm(const struct xha_cluster *cl, struct cl_order *o)
+{
+    const struct cl_dom *d = xha_cl_find(cl->st, &o->uuid);
+
+    if (!o->index && !(d && xha_cl_report_lacks(cl, d)))
+        o->index = cl->st->rank.index;
+    return o->rc || (o->index && o->index <= cl->committed);
+}
+
 static void say_results(struct xha_cluster *cl)
 {
     for (uint32_t i = 0; i < CL_ORDERS_MAX; i++) {
@@ -528,7 +540,7 @@ static void say_results(struct xha_cluster *cl)
             a->u.order.order = o->order;
             a->u.order.checkpoint = o->checkpoint;
             o->state = CL_O_GIVEN;
-        } else if (o->state == CL_O_ANSWER && xha_cl_room(cl, 2, XHA_MESSAGE_MAX)) {
+        } else if (o->state == CL_O_ANSWER && firm(cl, o) && xha_cl_room(cl, 2, XHA_MESSAGE_MAX)) {
             m = xha_cl_put(cl);
             m->u.result.request = o->request;
             m->u.result.rc = o->rc;
@@ -563,7 +575,21 @@ void xha_cl_request_say(struct xha_cluster *cl)
         say_results(cl);
 }
 
-/* A new epoch: what was not applied is said again, and who was to answer may be gone. */
+/* Who was to answer may be gone, be back without knowing of it, or have got the state without the message. */
+void xha_cl_request_owners(struct xha_cluster *cl, xha_hostset stayed)
+{
+    for (uint32_t i = 0; i < CL_PENDING_MAX; i++) {
+        struct cl_wait *wait = &cl->wait[i];
+
+        if (wait->state != CL_W_OWNER || cl_in(stayed, wait->owner))
+            continue;
+        wait->state = CL_W_DONE;
+        wait->rc = XHA_CORE_E_STATE;
+        snprintf(wait->text, sizeof wait->text, "its host went away before it answered; look at the state");
+    }
+}
+
+/* A new epoch: what was not applied is said again. */
 void xha_cl_request_synced(struct xha_cluster *cl)
 {
     for (uint32_t i = 0; i < CL_PENDING_MAX; i++) {
@@ -579,13 +605,9 @@ void xha_cl_request_synced(struct xha_cluster *cl)
             wait->index = cl->st->rank.index;
             wait->rc = XHA_CORE_OK;
             snprintf(wait->text, sizeof wait->text, "done while this host was away; look at the state");
-        } else if (wait->state == CL_W_OWNER && !cl_in(cl->st->members, wait->owner)) {
-            wait->state = CL_W_DONE;
-            wait->rc = XHA_CORE_E_STATE;
-            snprintf(wait->text, sizeof wait->text,
-                     "its host went away before it answered; look at the state");
         }
     }
+    xha_cl_request_owners(cl, cl->st->members & ~cl->loads);
     for (uint32_t i = 0; i < CL_ORDERS_MAX; i++)
         if (cl->order[i].state == CL_O_FLIES)
             cl->order[i].state = CL_O_ANSWER;
@@ -622,6 +644,7 @@ int xha_cl_result(struct xha_cluster *cl, const struct xha_cluster_event *ev)
             o->request.number != ev->u.result.request.number)
             continue;
         o->state = CL_O_ANSWER;
+        o->index = 0;
         o->rc = ev->u.result.rc;
         snprintf(o->text, sizeof o->text, "%s", ev->u.result.text);
         return XHA_CORE_OK;

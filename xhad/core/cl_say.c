@@ -71,7 +71,7 @@ static bool same_report(const struct xha_report *a, const struct xha_report *b)
            a->maintenance == b->maintenance && a->ever_beat == b->ever_beat;
 }
 
-static bool report_lacks(const struct xha_cluster *cl, const struct cl_dom *d)
+bool xha_cl_report_lacks(const struct xha_cluster *cl, const struct cl_dom *d)
 {
     return d->mine_term && d->phase != XHA_PH_FREE && d->owner == cl->self && d->term == d->mine_term &&
            !same_report(&d->mine, &d->report);
@@ -187,7 +187,7 @@ static void say_reports(struct xha_cluster *cl)
 
         if (d->fact)
             break;
-        if (report_lacks(cl, d)) {
+        if (xha_cl_report_lacks(cl, d)) {
             m->u.report.item[n++] = d->mine;
             xha_cl_append(st, &st->flown, CL_L_SAY, d);
         } else {

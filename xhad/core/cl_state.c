@@ -71,7 +71,8 @@ uint64_t xha_cl_hash_all(const struct cl_state *st)
     uint8_t buf[512];
     struct cl_wire w = cl_writer(buf, sizeof buf);
     struct xha_cluster_policy policy = st->policy;
-    uint64_t members = st->members, nodes = st->nodes, n = st->n, settled = st->rank.settled;
+    uint64_t members = st->members, nodes = st->nodes, n = st->n, settled = st->rank.settled,
+             terms = st->terms;
     bool armed = st->armed;
 
     xha_cl_wsettings(&w, &policy);
@@ -80,6 +81,7 @@ uint64_t xha_cl_hash_all(const struct cl_state *st)
     xha_cl_w64(&w, &n);
     xha_cl_w64(&w, &settled);
     xha_cl_wbool(&w, &armed);
+    xha_cl_w64(&w, &terms);
     return st->hash ^ xha_cl_hash(buf, w.pos, 3);
 }
 
@@ -143,7 +145,7 @@ void xha_cl_state_clear(struct cl_state *st)
     st->policy.move_timeout.ms = 3600000;
     st->n = st->n_moving = 0;
     st->hash = 0;
-    st->armed_changed = 0;
+    st->terms = st->armed_changed = 0;
     st->host_changes++;
 }
 

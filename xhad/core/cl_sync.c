@@ -37,6 +37,7 @@ void xha_cl_view(struct xha_cluster *cl, const struct xha_view_change *view)
     cl->hello_said = false;
     cl->mute = 0;
     hellos(cl);
+    xha_cl_request_owners(cl, view->members);
     if (!cl_in(view->members, cl->self))
         cl->phase = CL_NO_VIEW;
 }
@@ -205,6 +206,7 @@ static void decide(struct xha_cluster *cl)
                     "is raised in xhad.conf and xhad is restarted");
         return;
     }
+    cl->loads = other;
     make_sync(cl, members & ~small, live & ~small);
     if (!other) {
         readying(cl);
@@ -346,11 +348,22 @@ static void say_ready(struct xha_cluster *cl)
     xha_cl_send(cl, CL_READY);
 }
 
+/* Who remembers nothing must not found anything of his own while the word that quorum is lost is on its way. */
+static bool too_soon(struct xha_cluster *cl)
+{
+    struct xha_time at = { cl->viewed.ms + CL_HOLD_MS };
+
+    if (cl->st->rank.settled || !before(cl->now, at))
+        return false;
+    xha_cl_next(cl, at);
+    return true;
+}
+
 void xha_cl_sync_say(struct xha_cluster *cl)
 {
     uint32_t wanted = cl->round_wanted > cl->round ? cl->round_wanted : cl->round;
 
-    if (cl->phase == CL_NO_VIEW || !cl->have_info)
+    if (cl->phase == CL_NO_VIEW || !cl->have_info || too_soon(cl))
         return;
     if ((!cl->hello_said || cl->hello_round < wanted) && xha_cl_room(cl, 2, XHA_MESSAGE_MAX))
         say_hello(cl);

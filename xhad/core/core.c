@@ -498,7 +498,7 @@ static void view(const struct xha_core *core, const struct dom *d, struct xha_vi
         .next_try = d->next_try,
         .recoveries = xha_recoveries(core, d),
         .last_checkpoint = d->last_save,
-        .want_run = d->want_run,
+        .want_run = d->want_run && !(d->deferred && d->deferred_do == XHA_DO_STOP),
         .ever_beat = d->ever_beat,
         .move = d->move,
         .move_sent = d->move_sent,

@@ -540,7 +540,7 @@ struct xha_view {
     struct xha_time next_try;        /* QUEUED with backoff: not before; else 0 */
     uint32_t recoveries;             /* within the restart window */
     struct xha_time last_checkpoint; /* 0: none since xhad started */
-    bool want_run, ever_beat;
+    bool want_run, ever_beat;        /* want_run: false as well while an acknowledged stop waits for a deed */
     /* in a cluster */
     struct xha_move move; /* MIGRATING, INCOMING; id 0: none */
     bool move_sent;       /* as in the record */

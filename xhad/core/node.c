@@ -246,6 +246,8 @@ void xha_node_about(struct xha_node *node, struct note *n, struct about *a_r)
     a_r->n = n;
     a_r->have_c = !xha_cluster_find(node->cluster, &n->uuid, &a_r->c);
     a_r->have_v = !xha_core_find(node->core, &n->uuid, &a_r->v);
+    if (a_r->have_v)
+        n->core_term = a_r->v.term;
 }
 
 /* ---- until both agree ---- */

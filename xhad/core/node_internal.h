@@ -51,6 +51,7 @@ struct note {
     struct xha_report said; /* last, in said_epoch */
     uint64_t said_epoch;
     uint64_t given_term; /* of ownership: given up, or stopped for a cold move; not taken again in that one */
+    uint64_t core_term;  /* the last one that the host core had for it */
     enum xha_cause give_cause;
     uint32_t give_detail;
     uint8_t give_to;                       /* or XHA_HOST_NONE */

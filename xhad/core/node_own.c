@@ -91,6 +91,13 @@ static struct xha_move move_with(const struct xha_node *node, const struct about
                               .timeout = xha_cluster_policy(node->cluster)->move_timeout };
 }
 
+/* Its move has ended, and it goes on here as soon as it may. */
+static bool runs_by_verdict(const struct xha_view *v)
+{
+    return (v->state == XHA_ST_INCOMING && v->verdict == XHA_VERDICT_COMMIT) ||
+           (v->state == XHA_ST_MIGRATING && v->verdict == XHA_VERDICT_ABORT);
+}
+
 /* ---- it is ours ---- */
 
 static void take(struct xha_node *node, struct about *a)
@@ -100,8 +107,12 @@ static void take(struct xha_node *node, struct about *a)
 
     if (!texts_here(a))
         return;
-    if (a->c.phase == XHA_PH_MOVING) { /* as it is found; for a cold move it must not even be started */
-        ev.u.protect.want_run = a->c.want_run && !cold(a);
+    if (a->n->core_term >> TERM_SHIFT ==
+        a->c.term) /* it was here in this very ownership: its starts go on counting */
+        ev.u.protect.term = a->n->core_term;
+    if (a->c.phase == XHA_PH_MOVING && (cold(a) || !a->c.purpose)) {
+        ev.u.protect.want_run =
+            a->c.want_run && !cold(a); /* as it is found; for a cold move not even started */
     } else if (a->c.want_run) {
         ev.u.protect.purpose = stopped_by_us ? XHA_FOR_START : a->c.purpose;
         ev.u.protect.failure = a->c.failure;
@@ -270,7 +281,9 @@ static void not_ours(struct xha_node *node, struct about *a)
 {
     if (a->v.yield)
         return;
-    if (a->v.state == XHA_ST_INCOMING)
+    if (runs_by_verdict(&a->v)) /* so it was decided once; it has another owner since */
+        yield(node, a, XHA_YIELD_DESTROY);
+    else if (a->v.state == XHA_ST_INCOMING)
         verdict(node, a, false);
     else if (a->v.move.id)
         verdict(node, a, true);
@@ -320,7 +333,7 @@ bool xha_node_all_ours(const struct xha_node *node)
         struct xha_view v;
 
         xha_core_view(node->core, i, &v);
-        if (v.yield || v.state == XHA_ST_MIGRATING || v.state == XHA_ST_INCOMING)
+        if (v.yield || ((v.state == XHA_ST_MIGRATING || v.state == XHA_ST_INCOMING) && !runs_by_verdict(&v)))
             continue;
         if (xha_cluster_find(node->cluster, &v.uuid, &c) || !c.committed || c.phase == XHA_PH_FREE ||
             c.owner != node->self || v.term >> TERM_SHIFT != c.term)

@@ -206,10 +206,6 @@ bool xha_node_next_fact(struct xha_node *node, struct xha_cluster_event *ev_r)
         ev_r->type = XHA_CEV_CLEARED;
         return true;
     }
-    if (node->n_done) {
-        say_result(node, ev_r);
-        return true;
-    }
     while ((n = xha_note_first_due(node))) {
         enum due what = n->due & -n->due; /* one at a time */
         struct about a;
@@ -218,6 +214,11 @@ bool xha_node_next_fact(struct xha_node *node, struct xha_cluster_event *ev_r)
         xha_note_said(node, n, what);
         if (say(node, &a, what, ev_r))
             return true;
+    }
+    /* What an order has changed is said before its answer. */
+    if (node->n_done && node->dirty.head == NONE32) {
+        say_result(node, ev_r);
+        return true;
     }
     return false;
 }
