@@ -121,6 +121,7 @@ int xha_fencer_check(struct xha_fencer *f, const char *host, xha_fencer_done_cb 
 
 /* ---- what comes in ---- */
 
+static struct xha_daemon daemon_;
 static struct xha_peers peers;
 
 static void order(uint32_t attempt)
@@ -161,6 +162,7 @@ static int set_up(void **state)
     (void)state;
     memset(&world, 0, sizeof world);
     memset(&peers, 0, sizeof peers);
+    peers.d = &daemon_;
     world.host.state = XHA_HOST_LOST;
     return 0;
 }
@@ -232,12 +234,28 @@ static void cancelled_one_is_followed_by_a_new_one(void **state)
     expect(2, 0, 0, false);
     end(XHA_FENCE_OK);
     expect(2, 1, 1, true);
+    note(XHA_CC_HOST_BACK);
     order(2);
     note(XHA_CC_HOST_JOINED);
     order(3);
     note(XHA_CC_HOST_JOINED); /* there again: the new one is not wanted any more */
     end(XHA_FENCE_CANCELLED);
     expect(3, 1, 1, true);
+}
+
+/* What was begun against an earlier one proves nothing of this: it may have been up in between. */
+static void another_incarnation_is_fenced_anew(void **state)
+{
+    (void)state;
+    order(1);
+    world.host.info.incarnation.boot.b[0]++;
+    order(2);
+    assert_int_equal(world.cancels, 1);
+    expect(1, 0, 0, false);
+    end(XHA_FENCE_CANCELLED);
+    expect(2, 0, 0, false);
+    end(XHA_FENCE_OK);
+    expect(2, 1, 2, true);
 }
 
 /* Another host's agent was faster: ours must not switch off what is on its way up again. */
@@ -261,6 +279,7 @@ int main(void)
         cmocka_unit_test_setup(what_was_proven_is_told_again, set_up),
         cmocka_unit_test_setup(of_a_host_that_was_back_nothing_is_proven, set_up),
         cmocka_unit_test_setup(cancelled_one_is_followed_by_a_new_one, set_up),
+        cmocka_unit_test_setup(another_incarnation_is_fenced_anew, set_up),
         cmocka_unit_test_setup(fenced_by_another_ends_ours, set_up),
     };
 

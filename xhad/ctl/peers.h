@@ -55,6 +55,16 @@ struct xha_fence_check {
     char text[400];   /* why it failed */
 };
 
+/* What this host does, and has done, to fence another one. */
+struct xha_fence_work {
+    bool running;     /* its agents are at it */
+    bool given_up;    /* ... and were told to end */
+    bool again;       /* ... and another order came before they had */
+    uint32_t attempt; /* the newest order; the end of what runs is its answer */
+    bool off;         /* this incarnation was switched off by us */
+    struct xha_incarnation incarnation;
+};
+
 struct xha_peers {
     struct xha_daemon *d;
     struct xha_node *node;
@@ -78,6 +88,7 @@ struct xha_peers {
     bool log_fails;
 
     /* fencing */
+    struct xha_fence_work fence_work[XHA_HOSTS_MAX];
     struct xha_fence_check fence_check[XHA_HOSTS_MAX];
     unsigned fence_asking;  /* hosts whose devices are being asked */
     unsigned fence_devices; /* grows with every change of the devices */

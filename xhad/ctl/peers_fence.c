@@ -17,32 +17,47 @@
 struct fencing {
     struct xha_peers *p;
     uint8_t host;
-    uint32_t attempt;
 };
 
-static void tell_fenced(const struct fencing *f, bool ok, const char *text)
+static void tell_fenced(struct xha_peers *p, uint8_t host, bool ok, const char *text)
 {
     struct xha_cluster_event ev = { .type = XHA_CEV_FENCE_DONE };
 
-    ev.u.fence_done.host = f->host;
-    ev.u.fence_done.attempt = f->attempt;
+    ev.u.fence_done.host = host;
+    ev.u.fence_done.attempt = p->fence_work[host].attempt;
     ev.u.fence_done.ok = ok;
     snprintf(ev.u.fence_done.text, sizeof ev.u.fence_done.text, "%s", text);
-    xha_peers_step(f->p, &ev);
+    xha_peers_step(p, &ev);
 }
 
-static void on_fenced(void *user, const char *host, enum xha_fence_result result, const char *text)
+static void begin(struct xha_peers *p, uint8_t host);
+
+static void on_fenced(void *user, const char *name, enum xha_fence_result result, const char *text)
 {
     struct fencing *f = user;
+    struct xha_peers *p = f->p;
+    const uint8_t host = f->host;
+    struct xha_fence_work *w = &p->fence_work[host];
+    const bool again = w->again;
 
-    xha_log(result == XHA_FENCE_OK ? XHA_LOG_INFO : XHA_LOG_ERROR, "fencing has ended", XHA_S("host", host),
-            XHA_S("result", result == XHA_FENCE_OK ? "off" : "failed"), XHA_S("text", text));
-    if (result != XHA_FENCE_CANCELLED)
-        tell_fenced(f, result == XHA_FENCE_OK, text);
     free(f);
+    xha_log(result == XHA_FENCE_FAILED ? XHA_LOG_ERROR : XHA_LOG_INFO, "fencing has ended",
+            XHA_S("host", name),
+            XHA_S("result", result == XHA_FENCE_OK       ? "off"
+                            : result == XHA_FENCE_FAILED ? "failed"
+                                                         : "given up"),
+            XHA_S("text", text));
+    w->running = w->given_up = w->again = false;
+    if (result == XHA_FENCE_CANCELLED) {
+        if (again && !p->d->stopping)
+            begin(p, host);
+        return;
+    }
+    w->off = result == XHA_FENCE_OK;
+    tell_fenced(p, host, w->off, text);
 }
 
-void xha_peers_fence(struct xha_peers *p, const struct xha_cluster_action *a)
+static void begin(struct xha_peers *p, uint8_t host)
 {
     struct fencing *f = malloc(sizeof *f);
     char name[XHA_HOST_TEXT];
@@ -50,31 +65,67 @@ void xha_peers_fence(struct xha_peers *p, const struct xha_cluster_action *a)
 
     if (!f)
         abort();
-    *f = (struct fencing){ .p = p, .host = a->host, .attempt = a->u.fence.attempt };
-    xha_peers_host(p, a->host, name);
-    rc = xha_fencer_run(p->fencer, name, on_fenced, f);
-    if (rc == XHA_FENCER_OK)
+    *f = (struct fencing){ .p = p, .host = host };
+    rc = xha_fencer_run(p->fencer, xha_peers_host(p, host, name), on_fenced, f);
+    if (rc == XHA_FENCER_OK) {
+        p->fence_work[host].running = true;
         return;
-    tell_fenced(f, false,
+    }
+    free(f);
+    tell_fenced(p, host, false,
                 rc == XHA_FENCER_E_NODEVICE ? "no fence device of it is configured here"
                 : rc == XHA_FENCER_E_BUSY   ? "it is being fenced already"
                                             : "no memory");
-    free(f);
 }
 
-void xha_peers_fence_end(struct xha_peers *p, const struct xha_cluster_action *a)
+/* What is under way ends; what was proven counts no more. */
+static void give_up(struct xha_peers *p, uint8_t host)
 {
-    struct xha_cluster_host host;
+    struct xha_fence_work *w = &p->fence_work[host];
     char name[XHA_HOST_TEXT];
 
-    if (a->u.said.cause != XHA_CC_HOST_FENCED && a->u.said.cause != XHA_CC_HOST_BACK &&
-        a->u.said.cause != XHA_CC_HOST_JOINED)
+    w->off = w->again = false;
+    if (!w->running)
         return;
-    if (a->host >= XHA_HOSTS_MAX || !xha_cluster_host(xha_node_state(p->node), a->host, &host) ||
-        (a->u.said.cause == XHA_CC_HOST_FENCED && host.fenced_by == XHA_FENCED_AGENT))
-        return;
-    xha_peers_host(p, a->host, name);
-    xha_fencer_cancel(p->fencer, name);
+    w->given_up = true;
+    xha_fencer_cancel(p->fencer, xha_peers_host(p, host, name));
+}
+
+static bool same_incarnation(const struct xha_incarnation *a, const struct xha_incarnation *b)
+{
+    return a->generation == b->generation && memcmp(&a->boot, &b->boot, sizeof a->boot) == 0;
+}
+
+/*
+ * A leader that has waited long enough orders anew, another host in turn, and takes no answer to an older order;
+ * agents, with all their levels and tries, may need longer. So an order finds here what is under way already, or
+ * what has been proven since of that incarnation of the host.
+ */
+void xha_peers_fence(struct xha_peers *p, const struct xha_cluster_action *a)
+{
+    struct xha_fence_work *w = &p->fence_work[a->host];
+    struct xha_cluster_host host = { 0 };
+
+    (void)xha_cluster_host(xha_node_state(p->node), a->host, &host);
+    w->attempt = a->u.fence.attempt;
+    if (!same_incarnation(&w->incarnation, &host.info.incarnation))
+        give_up(p, a->host);
+    w->incarnation = host.info.incarnation;
+    if (w->off)
+        tell_fenced(p, a->host, true, "it was switched off before this order came");
+    else if (w->running)
+        w->again = w->given_up;
+    else
+        begin(p, a->host);
+}
+
+/* Whatever has become of the host: our agents have no more to do with it. */
+void xha_peers_fence_end(struct xha_peers *p, const struct xha_cluster_action *a)
+{
+    if (a->host < XHA_HOSTS_MAX &&
+        (a->u.said.cause == XHA_CC_HOST_FENCED || a->u.said.cause == XHA_CC_HOST_BACK ||
+         a->u.said.cause == XHA_CC_HOST_JOINED))
+        give_up(p, a->host);
 }
 
 static void on_said(void *user, const char *host, const char *text)
