@@ -270,11 +270,15 @@ static void on_opened(void *arg, void *work)
 
     e->opening = NULL;
     e->coming = NULL;
-    if (session->open) {
+    if (session->open && !e->closing) {
         up(e, link);
         return;
     }
     free(link);
+    if (e->closing) { /* on_close() follows, and waits until the others know that we leave */
+        close_session(e, session, true);
+        return;
+    }
     memcpy(e->broken, session->why, sizeof e->broken);
     free(session);
     down(e, e->broken);
