@@ -181,7 +181,8 @@ void xlha_print_entry(const json_t *entry, FILE *out)
     const char *from = xlha_string(entry, "from"), *to = xlha_string(entry, "to");
     const char *text = xlha_string(entry, "text"), *severity = xlha_string(entry, "severity");
     const char *who = xlha_string(entry, *xlha_string(entry, "domain") ? "domain" : "host");
-    char when[32], domain[80], what[160], safe[LINE_MAX_], change[128];
+    char when[32], domain[80], what[160], safe[LINE_MAX_], change[128], at[80];
+    const json_t *where = json_object_get(entry, "at");
 
     xlha_time_text(xlha_int(entry, "ms", -1), when, sizeof(when));
     xha_text_escape(domain, sizeof(domain), who);
@@ -196,7 +197,11 @@ void xlha_print_entry(const json_t *entry, FILE *out)
     }
     if (!*text)
         text = xlha_string(entry, "cause");
-    fprintf(out, "%s  %-12s  %-23s  %s\n", when, *domain ? domain : "-", what,
+    fprintf(out, "%s  ", when);
+    if (where) /* of a cluster; what was ordered has been noted by all */
+        fprintf(out, "%-8s  ",
+                json_is_null(where) ? "all" : xha_text_escape(at, sizeof(at), xlha_string(entry, "at")));
+    fprintf(out, "%-12s  %-23s  %s\n", *domain ? domain : "-", what,
             xha_text_escape(safe, sizeof(safe), text));
 }
 

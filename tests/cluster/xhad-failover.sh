@@ -31,6 +31,14 @@ xhad_start "$n"
 shown "it comes back and has its domain again" runs_on "$other" g1 "$owner"
 is "$(domid "$n" g1)" "$id" "... the same one"
 
+# One history, told by any host.
+history=$(ha "$other" log --json -n 1000)
+isnt "$(jq -r "select(.at == \"$owner\") | .text" <<<"$history" | grep -c 'xhad came up')" 0 \
+    "another host's log tells what happened on its host"
+is "$(jq -r 'select(.cause == "protected") | .text' <<<"$history")" "g1 is protected" "what was ordered it tells once"
+is "$(jq .ms <<<"$history" | sort -n -c 2>&1)" "" "in the order of time"
+is "$(ha "$other" log --json -n 3 | wc -l)" 3 "as many lines as were wanted"
+
 # A command on any host.
 ha "$other" stop g1 >/dev/null 2>&1
 is $? 0 "a stop on another host is waited for"

@@ -2,6 +2,7 @@
  * cmd.c - from a request to the function that answers it.
  */
 #include "xhad/ctl/cmd_cluster.h"
+#include "xhad/base/uuid.h"
 #include <string.h>
 
 static const struct {
@@ -174,9 +175,10 @@ json_t *xha_cmd_answer(struct xha_daemon *d, const char *cmd, const struct xha_u
 {
     struct xha_domain *dom = xha_domains_find(&d->domains, uuid);
     char name[XHA_HOST_TEXT];
-    json_t *entry, *answer = NULL;
-    size_t i;
+    json_t *answer = NULL;
 
+    if (strcmp(cmd, "log") == 0)
+        return xha_history_tail(d->history, xha_uuid_is_nil(uuid) ? NULL : uuid, (size_t)lines);
     if (!dom)
         return NULL;
     xha_peers_host(d->peers, d->peers->self, name);
@@ -184,9 +186,6 @@ json_t *xha_cmd_answer(struct xha_daemon *d, const char *cmd, const struct xha_u
         answer = xha_story_json(d, dom);
     else if (strcmp(cmd, "info") == 0)
         answer = xha_info_json(d, dom);
-    else if (strcmp(cmd, "log") == 0)
-        answer = xha_history_tail(d->history, uuid, (size_t)lines);
-    json_array_foreach(answer, i, entry) json_object_set_new(entry, "at", json_string(name));
     if (json_is_object(answer))
         json_object_set_new(answer, "at", json_string(name));
     return answer;

@@ -184,11 +184,6 @@ void xha_cmd_version(const struct xha_call *call)
 
 /* ---- log ---- */
 
-static void log_of_here(struct xha_daemon *d, uint64_t client, const struct xha_uuid *uuid, json_int_t lines)
-{
-    xha_control_ok(d->control, client, xha_history_tail(d->history, uuid, (size_t)lines));
-}
-
 void xha_cmd_log(const struct xha_call *call)
 {
     const struct xha_domain *dom = NULL;
@@ -196,7 +191,6 @@ void xha_cmd_log(const struct xha_call *call)
     bool follow = false;
     char uuid[XHA_UUID_TEXT] = "";
     json_t *tail, *entry;
-    unsigned host;
     size_t i;
 
     if (json_object_get(call->request->args, "domain")) {
@@ -213,8 +207,8 @@ void xha_cmd_log(const struct xha_call *call)
         xha_call_bad_arg(call, "follow", "true or false");
         return;
     }
-    if (dom && lines && !follow && xha_call_elsewhere(call->d, &dom->uuid, &host)) {
-        xha_peers_ask(call->d->peers, call->client, host, "log", &dom->uuid, lines, log_of_here);
+    if (call->d->peers && lines && !follow) {
+        xha_peers_log(call->d->peers, call->client, dom ? &dom->uuid : NULL, (size_t)lines);
         return;
     }
     tail = lines ? xha_history_tail(call->d->history, dom ? &dom->uuid : NULL, (size_t)lines) : json_array();

@@ -104,6 +104,7 @@ static void on_housekeeping(uv_timer_t *timer)
 
     xha_peers_requests_check(p, false);
     xha_peers_questions_check(p, false);
+    xha_peers_logs_check(p, false);
     xha_peers_watchdog_judge(p);
     xha_peers_fence_check(p);
     p->texts_changed |= p->texts_missing > 0; /* it is asked for again */
@@ -284,6 +285,7 @@ void xha_peers_close(struct xha_peers *p)
         xha_peers_wait_close(p);
         xha_peers_requests_check(p, true);
         xha_peers_questions_check(p, true);
+        xha_peers_logs_check(p, true);
     }
     close_handle((uv_handle_t *)&p->prepare);
     close_handle((uv_handle_t *)&p->retry);

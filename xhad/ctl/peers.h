@@ -5,7 +5,8 @@
  * peers.c builds it up and takes it down; peers_engine.c hears and tells the others; peers_step.c carries out what the cluster core
  * wants, peers_fence.c fences and asks whether it could; peers_info.c says what this host is; peers_watchdog.c arms, pokes and disarms; peers_texts.c carries
  * the domains' texts beside the state; peers_request.c gives orders to the cluster and waits for their answers;
- * peers_wait.c waits for their ends; peers_talk.c tells other hosts' xhad of progress, and asks them.
+ * peers_wait.c waits for their ends; peers_talk.c tells other hosts' xhad of progress, and asks them; peers_log.c makes
+ * one history of all hosts'.
  *
  * What goes over the engine begins with a byte that says what it is: enum xha_peers_kind. All of it is hostile
  * until parsed.
@@ -107,6 +108,7 @@ struct xha_peers {
     struct xha_peers_request *requests;
     struct xha_peers_wait *waits;
     struct xha_peers_question *questions;
+    struct xha_peers_log *logs;
     struct xha_text *texts;
     struct xha_peers_shutdown *shutdown; /* of this host, under way; else NULL */
     size_t text_bytes;
@@ -286,5 +288,14 @@ typedef void xha_peers_fallback(struct xha_daemon *d, uint64_t client, const str
 void xha_peers_ask(struct xha_peers *p, uint64_t client, unsigned host, const char *cmd,
                    const struct xha_uuid *uuid, json_int_t lines, xha_peers_fallback *fallback);
 void xha_peers_questions_check(struct xha_peers *p, bool all);
+void xha_peers_put_question(struct xha_peers *p, unsigned host, uint64_t id, const char *cmd,
+                            const struct xha_uuid *uuid, json_int_t lines);
+
+/* ---- peers_log.c ---- */
+
+/* Answers the client with the newest lines of all hosts' histories, of one domain or (uuid NULL) of all. */
+void xha_peers_log(struct xha_peers *p, uint64_t client, const struct xha_uuid *uuid, size_t lines);
+void xha_peers_log_answer(struct xha_peers *p, unsigned host, uint64_t id, json_t *entries);
+void xha_peers_logs_check(struct xha_peers *p, bool close);
 
 #endif

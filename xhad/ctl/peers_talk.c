@@ -131,11 +131,21 @@ static void hear_progress(struct xha_peers *p, json_t *json, const struct xha_uu
 
 /* ---- questions ---- */
 
+void xha_peers_put_question(struct xha_peers *p, unsigned host, uint64_t id, const char *cmd,
+                            const struct xha_uuid *uuid, json_int_t lines)
+{
+    char text[XHA_UUID_TEXT];
+
+    xha_peers_send_json(p, XHA_PEERS_QUESTION,
+                        json_pack("{s:i, s:I, s:s, s:s, s:I}", "to", (int)host, "id", (json_int_t)id, "cmd",
+                                  cmd, "uuid", xha_uuid_format(uuid, text), "lines",
+                                  lines < LINES_MAX ? lines : (json_int_t)LINES_MAX));
+}
+
 void xha_peers_ask(struct xha_peers *p, uint64_t client, unsigned host, const char *cmd,
                    const struct xha_uuid *uuid, json_int_t lines, xha_peers_fallback *fallback)
 {
     struct xha_peers_question *q = calloc(1, sizeof *q);
-    char text[XHA_UUID_TEXT];
 
     if (!q)
         abort();
@@ -155,10 +165,7 @@ void xha_peers_ask(struct xha_peers *p, uint64_t client, unsigned host, const ch
         xha_peers_questions_check(p, false);
         return;
     }
-    xha_peers_send_json(p, XHA_PEERS_QUESTION,
-                        json_pack("{s:i, s:I, s:s, s:s, s:I}", "to", (int)host, "id", (json_int_t)q->id,
-                                  "cmd", cmd, "uuid", xha_uuid_format(uuid, text), "lines",
-                                  lines < LINES_MAX ? lines : (json_int_t)LINES_MAX));
+    xha_peers_put_question(p, host, q->id, cmd, uuid, lines);
 }
 
 static struct xha_peers_question *take_off(struct xha_peers *p, struct xha_peers_question **at)
@@ -220,6 +227,8 @@ static void hear_answer(struct xha_peers *p, unsigned host, const json_t *json)
         free(q);
         return;
     }
+    if (json_is_array(result))
+        xha_peers_log_answer(p, host, (uint64_t)id, result);
 }
 
 /* ---- what is heard ---- */
