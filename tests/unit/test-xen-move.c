@@ -35,7 +35,7 @@
 
 static struct {
     libxl_dominfo dom;
-    bool there, shadow;
+    bool there, shadow, mute; /* mute: it lists no domains */
     int suspend_rc, restore_rc, unpause_rc;
     size_t cut_at;           /* the stream is written no further; 0: whole */
     bool stop_when_streamed; /* SIGTERM comes then */
@@ -76,6 +76,10 @@ WRAP(libxl_dominfo *, libxl_list_domain, libxl_ctx *ctx, int *n_r)
     libxl_dominfo *list = calloc(2, sizeof(*list));
 
     (void)ctx;
+    if (host.mute) {
+        free(list);
+        return NULL;
+    }
     list[1] = host.dom;
     *n_r = host.there ? 2 : 1;
     return list;
@@ -707,6 +711,31 @@ static void garbage_from_a_sender_is_refused(void **state)
     end_receiver("1 = 0 0");
 }
 
+/* ---- disks ---- */
+
+static void disks_are_not_copied_beside_their_domain(void **state)
+{
+    (void)state;
+    put_domain(7, false);
+    for (int i = 0; i < 2; i++) {
+        prepare_work(i ? XHA_VERB_RECEIVE_DISKS : XHA_VERB_SEND_DISKS);
+        (i ? xha_perform_receive_disks : xha_perform_send_disks)(&w);
+        expect_source(XHA_REFUSED, "");
+        assert_non_null(strstr(w.done.message, "domain id 7"));
+    }
+}
+
+static void disks_are_not_copied_when_nobody_knows(void **state)
+{
+    (void)state;
+    host.mute = true;
+    prepare_work(XHA_VERB_SEND_DISKS);
+    xha_perform_send_disks(&w);
+    expect_source(XHA_REFUSED, "");
+    assert_non_null(strstr(w.done.message, "does not list its domains"));
+    assert_null(strstr(w.done.message, "domain id"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -730,6 +759,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(stock_xl_that_never_says_go, setup, teardown),
         cmocka_unit_test_setup_teardown(unpause_that_fails_gives_it_back, setup, teardown),
         cmocka_unit_test_setup_teardown(garbage_from_a_sender_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(disks_are_not_copied_beside_their_domain, setup, teardown),
+        cmocka_unit_test_setup_teardown(disks_are_not_copied_when_nobody_knows, setup, teardown),
         /* last: the flag of SIGTERM is for the rest of a worker's life */
         cmocka_unit_test_setup_teardown(told_to_stop_before_the_trailer_leaves_it_running, setup, teardown),
     };
