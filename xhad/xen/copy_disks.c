@@ -34,7 +34,12 @@ static int prepare(struct copy *c)
     size_t len;
     int rc;
 
-    if (xha_lx_find(&w->lx, &w->job.uuid, &found) < 0 || found.alive + found.dying > 0) {
+    if (xha_lx_find(&w->lx, &w->job.uuid, &found) < 0) {
+        xha_work_refuse(w, XHA_REFUSAL_OTHER, "%s: Xen does not list its domains: %s", w->who,
+                        xha_lx_error(&w->lx));
+        return -1;
+    }
+    if (found.alive + found.dying > 0) {
         xha_work_refuse(w, XHA_REFUSAL_OTHER, "%s: its disks are not copied while it is here, domain id %d",
                         w->who, (int)found.domid);
         return -1;
