@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <gnutls/x509.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
@@ -142,6 +143,58 @@ static void other_move_is_turned_away(void **state)
     open_ends(ends);
     assert_null(ends[0].link);
     assert_null(ends[1].link);
+}
+
+/* Somebody who speaks good TLS 1.3 and has a certificate, which anybody can make. */
+static void *be_certified(void *arg)
+{
+    const struct end *e = arg;
+    gnutls_certificate_credentials_t credentials;
+    gnutls_session_t session;
+    gnutls_x509_privkey_t key;
+    gnutls_x509_crt_t crt;
+    int r;
+
+    gnutls_x509_privkey_init(&key);
+    gnutls_x509_privkey_generate(key, GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0);
+    gnutls_x509_crt_init(&crt);
+    gnutls_x509_crt_set_version(crt, 3);
+    gnutls_x509_crt_set_serial(crt, "\1", 1);
+    gnutls_x509_crt_set_activation_time(crt, time(NULL) - 100);
+    gnutls_x509_crt_set_expiration_time(crt, time(NULL) + 10000);
+    gnutls_x509_crt_set_key(crt, key);
+    assert_int_equal(gnutls_x509_crt_sign2(crt, crt, key, GNUTLS_DIG_SHA256, 0), 0);
+    gnutls_certificate_allocate_credentials(&credentials);
+    gnutls_certificate_set_x509_key(credentials, &crt, 1, key);
+    gnutls_init(&session, e->which == XHA_LINK_ACCEPTS ? GNUTLS_SERVER : GNUTLS_CLIENT);
+    gnutls_priority_set_direct(session, "NORMAL:-VERS-ALL:+VERS-TLS1.3:+ECDHE-PSK:+DHE-PSK", NULL);
+    gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, credentials);
+    gnutls_transport_set_int(session, e->fd);
+    gnutls_handshake_set_timeout(session, PATIENCE_MS);
+    do
+        r = gnutls_handshake(session);
+    while (r < 0 && !gnutls_error_is_fatal(r));
+    gnutls_deinit(session);
+    gnutls_certificate_free_credentials(credentials);
+    gnutls_x509_crt_deinit(crt);
+    gnutls_x509_privkey_deinit(key);
+    close(e->fd);
+    return NULL;
+}
+
+static void certificates_are_no_keys(void **state)
+{
+    (void)state;
+    for (int rogue = 0; rogue < 2; rogue++) {
+        struct end ends[2];
+
+        prepare_ends(ends);
+        fcntl(ends[rogue].fd, F_SETFL, 0);
+        assert_int_equal(pthread_create(&ends[rogue].thread, NULL, be_certified, &ends[rogue]), 0);
+        open_end(&ends[1 - rogue]);
+        assert_null(ends[1 - rogue].link);
+        pthread_join(ends[rogue].thread, NULL);
+    }
 }
 
 static void garbage_instead_of_tls_is_turned_away(void **state)
@@ -755,6 +808,8 @@ static void keys_are_read_and_distrusted(void **state)
     write_key("000102030405060708090a0b0c0d0e0f101112131415161718191A1B1C1D1E1F00", 0600);
     assert_int_equal(xha_key_read(key_path, &key, err, sizeof(err)), -1);
     assert_int_equal(xha_key_read("/nowhere/at/all", &key, err, sizeof(err)), -1);
+    assert_non_null(strstr(err, "/nowhere/at/all"));
+    assert_non_null(strstr(err, "xl-ha cluster"));
     assert_int_equal(xha_key_read("/", &key, err, sizeof(err)), -1);
 
     assert_string_equal(xha_key_identity(12, &uuid, identity),
@@ -812,6 +867,7 @@ int main(void)
         cmocka_unit_test(same_key_and_identity_agree),
         cmocka_unit_test(other_key_is_turned_away),
         cmocka_unit_test(other_move_is_turned_away),
+        cmocka_unit_test(certificates_are_no_keys),
         cmocka_unit_test(garbage_instead_of_tls_is_turned_away),
         cmocka_unit_test(silent_stranger_is_given_up),
         cmocka_unit_test(frames_arrive_in_order),

@@ -44,7 +44,11 @@ static const char *distrust(int fd)
 int xha_key_read(const char *path, struct xha_key *key_r, char *err, size_t err_len)
 {
     XHA_CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    const char *why = fd < 0 ? strerror(errno) : distrust(fd);
+    const char *why = fd >= 0 ? distrust(fd)
+                      : errno == ENOENT
+                          ? "it is not there: `xl-ha cluster init` makes it, `xl-ha cluster join` "
+                            "brings it to this host"
+                          : strerror(errno);
     char text[HEX_BYTES + 2];
     ssize_t n = why ? -1 : read(fd, text, sizeof(text));
 

@@ -117,7 +117,10 @@ static int shake_hands(struct xha_link *link, int64_t until_ms, const struct xha
             return -1;
         }
     }
-    return 0;
+    if (gnutls_auth_get_type(link->session) == GNUTLS_CRD_PSK)
+        return 0;
+    snprintf(err, err_len, "no TLS: the peer has not proven that it knows the cluster's key");
+    return -1;
 }
 
 int xha_link_open(int fd, enum xha_link_end end, const char *identity, const struct xha_key *key,

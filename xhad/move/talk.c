@@ -35,6 +35,13 @@ struct proof {
     struct xha_key key;
 };
 
+static void wipe_proof(struct proof *proof)
+{
+    explicit_bzero(proof, sizeof(*proof));
+}
+
+#define WIPED __attribute__((cleanup(wipe_proof)))
+
 static int make_proof(const struct xha_talk *talk, struct proof *proof_r, char *err, size_t err_len)
 {
     struct xha_key cluster;
@@ -99,7 +106,7 @@ int xha_talk_accept(const struct xha_talk *talk, enum xha_hello_kind kind, int p
     XHA_CLEANUP_CLOSE int listen_fd = -1;
     const int64_t until_ms = within(talk, LISTEN_MS);
     char peer[XHA_ADDRESS_TEXT];
-    struct proof proof;
+    WIPED struct proof proof;
     uint16_t port;
 
     if (make_proof(talk, &proof, err, err_len) < 0)
@@ -170,7 +177,7 @@ void xha_talk_answer(const struct xha_talk *talk, struct xha_wire *wire, enum xh
 int xha_talk_connect(const struct xha_talk *talk, struct xha_wire **wire_r, char *err, size_t err_len)
 {
     const struct xha_job_move *move = &talk->job->move;
-    struct proof proof;
+    WIPED struct proof proof;
     int fd;
 
     if (make_proof(talk, &proof, err, err_len) < 0)
