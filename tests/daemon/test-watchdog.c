@@ -415,6 +415,26 @@ static void test_holder_dies_arming(void **state)
     assert_int_equal(0, deadline(x, 2));
 }
 
+static void test_holder_dies_disarming(void **state)
+{
+    struct world *x = *state;
+    pid_t pid;
+
+    xhad_starts(x);
+    arm(x, 30);
+    pid = holder();
+    kill(pid, SIGSTOP);
+    xha_watchdog_disarm(x->w);
+    spend(x, 50);
+    kill(pid, SIGKILL);
+    until(x, x->told == XHA_WATCHDOG_OFF);
+    assert_int_equal(0, deadline(x, 1));
+    assert_false(there(x, "run/watchdog"));
+    arm(x, 30); /* what was asked for once is done once */
+    spend(x, 300);
+    assert_int_equal(XHA_WATCHDOG_ARMED, x->told);
+}
+
 /* A takeover that was asked for long ago says nothing of now. */
 static void test_stale_takeover(void **state)
 {
@@ -540,6 +560,7 @@ int main(void)
         TEST(test_stale_poke),
         TEST(test_stale_arming),
         TEST(test_holder_dies_arming),
+        TEST(test_holder_dies_disarming),
         TEST(test_stale_takeover),
         TEST(test_both_taken),
         TEST(test_refused),
