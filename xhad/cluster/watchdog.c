@@ -335,6 +335,8 @@ static void down(struct xha_watchdog *w, const char *why)
     uint64_t pause = (uint64_t)AGAIN_MIN_MS << (w->failures < 6 ? w->failures : 6);
     char text[XHA_WATCH_TEXT_MAX];
 
+    if (w->awaited == XHA_WATCH_DISARM && !w->wanted) /* the next holder ends it */
+        w->due = XHA_WATCH_DISARM;
     leave(w, true);
     w->failures++;
     if (pause > AGAIN_MAX_MS)
