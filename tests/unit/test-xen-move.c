@@ -599,6 +599,17 @@ static void no_stock_xl_at_all(void **state)
     expect_source(XHA_REFUSED, "");
 }
 
+static void something_else_that_waits(void **state)
+{
+    const int64_t began_ms = xha_now_ms();
+
+    (void)state;
+    send_to_stock("echo hello; exec cat >/dev/null;", "");
+    expect_source(XHA_REFUSED, "");
+    assert_non_null(strstr(w.done.message, "no xl migrate-receive"));
+    assert_true(xha_now_ms() - began_ms < 20000); /* the banner would be waited for much longer */
+}
+
 /* The receiver in a process of its own; we are the stock xl that sends. */
 static int to_receiver, from_receiver;
 
@@ -755,6 +766,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(stock_xl_that_says_no_more_after_go, setup, teardown),
         cmocka_unit_test_setup_teardown(stock_xl_that_fails_before_go, setup, teardown),
         cmocka_unit_test_setup_teardown(no_stock_xl_at_all, setup, teardown),
+        cmocka_unit_test_setup_teardown(something_else_that_waits, setup, teardown),
         cmocka_unit_test_setup_teardown(stock_xl_sends_it, setup, teardown),
         cmocka_unit_test_setup_teardown(stock_xl_that_never_says_go, setup, teardown),
         cmocka_unit_test_setup_teardown(unpause_that_fails_gives_it_back, setup, teardown),
