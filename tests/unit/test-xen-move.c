@@ -39,6 +39,7 @@ static struct {
     int suspend_rc, restore_rc, unpause_rc;
     size_t cut_at;           /* the stream is written no further; 0: whole */
     bool stop_when_streamed; /* SIGTERM comes then */
+    bool stop_restoring;     /* ... or in the midst of that */
     uint64_t free_kib;
     struct made stream;
     char log[256];
@@ -110,6 +111,10 @@ WRAP(int, libxl_domain_create_restore, libxl_ctx *ctx, libxl_domain_config *conf
 
     (void)ctx, (void)config, (void)back_fd, (void)params, (void)ao, (void)how;
     note("restore ");
+    if (host.stop_restoring) {
+        raise(SIGTERM);
+        return ERROR_FAIL;
+    }
     while (have < host.stream.len) {
         const ssize_t n = read(fd, bytes, sizeof(bytes));
 
@@ -483,6 +488,19 @@ static void failed_restore_leaves_nothing(void **state)
     assert_true(w.done.result == XHA_OK ? host.dom.shutdown : !host.dom.shutdown);
 }
 
+static void stop_the_target(void)
+{
+    host.stop_restoring = true;
+    xha_work_heed_sigterm();
+}
+
+static void target_told_to_stop_says_so(void **state)
+{
+    (void)state;
+    move(stop_the_target, "live");
+    expect_target("refused=restore =", "could not be received: told to stop; nothing of it is left");
+}
+
 static void no_memory(void)
 {
     host.free_kib = 4095;
@@ -757,6 +775,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(half_a_stream_that_libxl_calls_whole_is_not_restored, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(failed_restore_leaves_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(target_told_to_stop_says_so, setup, teardown),
         cmocka_unit_test_setup_teardown(target_without_memory_refuses_untouched, setup, teardown),
         cmocka_unit_test_setup_teardown(target_that_has_it_refuses_untouched, setup, teardown),
         cmocka_unit_test_setup_teardown(nobody_there_leaves_it_untouched, setup, teardown),
