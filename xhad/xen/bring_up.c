@@ -81,7 +81,9 @@ void xha_bring_up_failed(struct xha_work *w, const char *doing)
     struct xha_lx_found found;
 
     snprintf(why, sizeof(why), "%s",
-             xha_work_told_to_stop() ? "it took longer than it may" : xha_lx_error(&w->lx));
+             xha_now_ms() >= w->until_ms ? "it took longer than it may"
+             : xha_work_told_to_stop()   ? "told to stop"
+                                         : xha_lx_error(&w->lx));
     if (destroy_all(w, &found) == 0)
         xha_work_refuse(w, XHA_REFUSAL_OTHER, "%s could not be %s: %s; nothing of it is left", w->who, doing,
                         why);
