@@ -58,6 +58,8 @@ int xlha_cmd_restore(struct xlha *x)
     if (x->n_args == 1 || checkpoint_number(x->args[1], &number))
         return order(x, "restore", json_pack("{s:s, s:I}", "domain", x->args[0], "number", number));
     path = realpath(x->args[1], NULL);
+    if (!path && x->args[1][0] == '/') /* another host may have it: xhad asks the one that has the domain */
+        path = strdup(x->args[1]);
     if (!path)
         return xlha_fail(
             XLHA_USAGE,

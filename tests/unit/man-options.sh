@@ -14,7 +14,7 @@ manual_options() {
 
 # An option line of --help starts with blanks and the option.
 help_options() {
-    grep -oE '^ +-[^ ].*' "$1" | sed 's/   .*//' | grep -oE '(^|[ ,])(--[a-z][a-z0-9-]*|-[A-Za-z0-9])\b' |
+    grep -oE '^ +-[^ ].*' "$1" | sed 's/^ *//; s/   .*//' | grep -oE '(^|[ ,])(--[a-z][a-z0-9-]*|-[A-Za-z0-9])\b' |
         tr -d ' ,' | sort -u
 }
 

@@ -7,6 +7,9 @@
 
 #include "xhad/ctl/daemon.h"
 
+#define XHA_LIST_MS   60000   /* deadline of a worker that lists checkpoints */
+#define XHA_IMPORT_MS 3600000 /* ... and of one that makes one of a file */
+
 /* One request on its way; lives on the stack of xha_cmd(). */
 struct xha_call {
     struct xha_daemon *d;

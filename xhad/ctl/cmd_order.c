@@ -8,9 +8,6 @@
 #include "xhad/base/uuid.h"
 #include <string.h>
 
-#define LIST_MS   60000   /* deadline of the question for checkpoints */
-#define IMPORT_MS 3600000 /* ... and of making one of a file */
-
 struct order {
     struct xha_daemon *d;
     uint64_t client;
@@ -172,6 +169,28 @@ static void on_imported(void *user, const struct xha_job *job, const struct xha_
         restore_go(r);
 }
 
+static void on_imported_elsewhere(void *user, struct xha_daemon *d, const char *host, json_t *result,
+                                  const char *text)
+{
+    struct restore *r = user;
+    char message[XHA_JOB_MESSAGE_MAX + 200], hint[300];
+
+    (void)d;
+    r->order.checkpoint = (uint64_t)json_integer_value(json_object_get(result, "number"));
+    if (r->order.checkpoint) {
+        restore_go(r);
+        return;
+    }
+    snprintf(message, sizeof message, "host %.80s, which has the domain: %.500s", host,
+             result ? "the helper's answer is incomplete" : text);
+    snprintf(hint, sizeof hint,
+             "nothing was changed; the file must be where host %.80s sees it under this name: copy it there, "
+             "and give "
+             "the command again, here or there",
+             host);
+    restore_answer(r, "elsewhere", message, hint);
+}
+
 static bool is_good(const json_t *list, uint64_t number)
 {
     const json_t *c;
@@ -222,6 +241,7 @@ void xha_cmd_restore(const struct xha_call *call)
     struct restore *r;
     struct xha_job job;
     unsigned host;
+    bool elsewhere;
 
     if (!o.dom || !restore_args(call, &number, file, sizeof file) || !may(&o, &view))
         return;
@@ -233,20 +253,19 @@ void xha_cmd_restore(const struct xha_call *call)
     }
     r->order = o;
     r->uuid = o.dom->uuid;
-    if ((file[0] && o.dry_run) || (!file[0] && xha_call_elsewhere(o.d, &o.dom->uuid, &host))) {
+    elsewhere = xha_call_elsewhere(o.d, &o.dom->uuid, &host);
+    if ((file[0] && o.dry_run) || (!file[0] && elsewhere)) {
         restore_go(r); /* another host's checkpoints are that host's to judge */
-        return;
-    }
-    if (xha_call_elsewhere(o.d, &o.dom->uuid, &host)) {
-        restore_answer(r, "elsewhere", "a file can only be restored on the host that has the domain",
-                       "xl-ha list shows which; give the command there");
         return;
     }
     xha_step_job(o.d, o.dom, &job);
     job.verb = file[0] ? XHA_VERB_IMPORT : XHA_VERB_CHECKPOINTS;
-    job.deadline_ms = file[0] ? IMPORT_MS : LIST_MS;
+    job.deadline_ms = file[0] ? XHA_IMPORT_MS : XHA_LIST_MS;
     memcpy(job.checkpoint.file, file, sizeof job.checkpoint.file);
-    xha_jobs_start(o.d->jobs, &job, file[0] ? on_imported : on_listed, r);
+    if (elsewhere)
+        xha_peers_ask_worker(o.d->peers, host, &job, on_imported_elsewhere, r);
+    else
+        xha_jobs_start(o.d->jobs, &job, file[0] ? on_imported : on_listed, r);
 }
 
 /* ---- sched ---- */

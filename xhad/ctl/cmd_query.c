@@ -9,7 +9,6 @@
 
 #define LOG_LINES_DEFAULT 20
 #define LOG_LINES_MAX     10000
-#define CHECKPOINTS_MS    60000 /* deadline of the question to the helper */
 
 /* Milliseconds from then to now; null for never. */
 static json_t *age(const struct xha_daemon *d, struct xha_time then)
@@ -263,11 +262,35 @@ static void on_checkpoints(void *user, const struct xha_job *job, const struct x
     free(asked);
 }
 
+static void on_checkpoints_elsewhere(void *user, struct xha_daemon *d, const char *host, json_t *result,
+                                     const char *text)
+{
+    struct asked *asked = user;
+    char message[XHA_JOB_MESSAGE_MAX + 100];
+    json_t *checkpoint;
+    size_t i;
+
+    (void)d;
+    json_array_foreach(result, i, checkpoint)
+    {
+        translate(checkpoint);
+        json_object_set_new(checkpoint, "at", json_string(host));
+    }
+    snprintf(message, sizeof message, "host %.80s, which has the domain: %.500s", host, text);
+    if (json_is_array(result))
+        xha_control_ok(asked->d->control, asked->client, json_incref(result));
+    else
+        xha_control_error(asked->d->control, asked->client, "unreachable", message,
+                          "its checkpoints lie on that host");
+    free(asked);
+}
+
 void xha_cmd_checkpoints(const struct xha_call *call)
 {
     struct xha_domain *dom = xha_call_domain(call);
     struct asked *asked;
     struct xha_job job;
+    unsigned host;
 
     if (!dom)
         return;
@@ -279,6 +302,9 @@ void xha_cmd_checkpoints(const struct xha_call *call)
     *asked = (struct asked){ .d = call->d, .client = call->client };
     xha_step_job(call->d, dom, &job);
     job.verb = XHA_VERB_CHECKPOINTS;
-    job.deadline_ms = CHECKPOINTS_MS;
-    xha_jobs_start(call->d->jobs, &job, on_checkpoints, asked);
+    job.deadline_ms = XHA_LIST_MS;
+    if (xha_call_elsewhere(call->d, &dom->uuid, &host))
+        xha_peers_ask_worker(call->d->peers, host, &job, on_checkpoints_elsewhere, asked);
+    else
+        xha_jobs_start(call->d->jobs, &job, on_checkpoints, asked);
 }

@@ -5,8 +5,8 @@
  * peers.c builds it up and takes it down; peers_engine.c hears and tells the others; peers_step.c carries out what the cluster core
  * wants, peers_fence.c fences and asks whether it could; peers_info.c says what this host is; peers_watchdog.c arms, pokes and disarms; peers_texts.c carries
  * the domains' texts beside the state; peers_request.c gives orders to the cluster and waits for their answers;
- * peers_wait.c waits for their ends; peers_talk.c tells other hosts' xhad of progress, and asks them; peers_log.c makes
- * one history of all hosts'.
+ * peers_wait.c waits for their ends; peers_talk.c tells other hosts' xhad of progress, peers_ask.c asks them;
+ * peers_log.c makes one history of all hosts'.
  *
  * What goes over the engine begins with a byte that says what it is: enum xha_peers_kind. All of it is hostile
  * until parsed.
@@ -281,15 +281,27 @@ void xha_peers_tell_progress(struct xha_peers *p, const struct xha_job *job, con
 void xha_peers_tell_done(struct xha_peers *p, const struct xha_job *job, const struct xha_job_done *done);
 void xha_peers_hear(struct xha_peers *p, unsigned host, enum xha_peers_kind kind, const char *bytes,
                     size_t len);
+
+/* ---- peers_ask.c ---- */
+
 /* Asks a host what the command `cmd` would answer there; answered to the client, or by fallback() when the host
  * does not answer in time. */
 typedef void xha_peers_fallback(struct xha_daemon *d, uint64_t client, const struct xha_uuid *uuid,
                                 json_int_t lines);
 void xha_peers_ask(struct xha_peers *p, uint64_t client, unsigned host, const char *cmd,
                    const struct xha_uuid *uuid, json_int_t lines, xha_peers_fallback *fallback);
+/* Has a worker there answer: of job the UUID, verb (CHECKPOINTS or IMPORT), deadline and checkpoint.file are told. result
+ * is borrowed; NULL: text says why. user is from malloc(); it is freed when xhad ends before. */
+typedef void xha_peers_worked_cb(void *user, struct xha_daemon *d, const char *host, json_t *result,
+                                 const char *text);
+void xha_peers_ask_worker(struct xha_peers *p, unsigned host, const struct xha_job *job,
+                          xha_peers_worked_cb *worked, void *user);
 void xha_peers_questions_check(struct xha_peers *p, bool all);
 void xha_peers_put_question(struct xha_peers *p, unsigned host, uint64_t id, const char *cmd,
                             const struct xha_uuid *uuid, json_int_t lines);
+void xha_peers_hear_question(struct xha_peers *p, unsigned host, const json_t *json,
+                             const struct xha_uuid *uuid);
+void xha_peers_hear_answer(struct xha_peers *p, unsigned host, const json_t *json);
 
 /* ---- peers_log.c ---- */
 

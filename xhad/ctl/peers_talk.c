@@ -5,27 +5,15 @@
  *   'P' {uuid, verb, step, done, total, …}       a move's progress, at most twice a second
  *   'P' {uuid, verb, result, text}               the end of an order that another host gave
  *   'L' {uuid, limit}                            how fast the next move of a domain may be, bytes a second
- *   'Q' {to, id, cmd, uuid, lines}  'A' {to, id, result}   a question to one host, and its answer
+ *
+ * 'Q' and 'A', questions to one host and their answers: peers_ask.c.
  */
-#include "xhad/ctl/cmd.h"
 #include "xhad/ctl/peers.h"
 #include "xhad/base/uuid.h"
 #include <string.h>
 
 #define PROGRESS_MS 500
-#define QUESTION_MS 2000
 #define INTERESTS   1024 /* domains; the oldest makes room */
-#define LINES_MAX   2000 /* of a history that goes over the ring */
-
-struct xha_peers_question {
-    struct xha_peers_question *next;
-    uint64_t id, client;
-    int64_t until_ms;
-    struct xha_uuid uuid;
-    json_int_t lines;
-    unsigned host;
-    xha_peers_fallback *fallback;
-};
 
 /* ---- interest ---- */
 
@@ -129,108 +117,6 @@ static void hear_progress(struct xha_peers *p, json_t *json, const struct xha_uu
     xha_peers_wait_progress(p, uuid, json);
 }
 
-/* ---- questions ---- */
-
-void xha_peers_put_question(struct xha_peers *p, unsigned host, uint64_t id, const char *cmd,
-                            const struct xha_uuid *uuid, json_int_t lines)
-{
-    char text[XHA_UUID_TEXT];
-
-    xha_peers_send_json(p, XHA_PEERS_QUESTION,
-                        json_pack("{s:i, s:I, s:s, s:s, s:I}", "to", (int)host, "id", (json_int_t)id, "cmd",
-                                  cmd, "uuid", xha_uuid_format(uuid, text), "lines",
-                                  lines < LINES_MAX ? lines : (json_int_t)LINES_MAX));
-}
-
-void xha_peers_ask(struct xha_peers *p, uint64_t client, unsigned host, const char *cmd,
-                   const struct xha_uuid *uuid, json_int_t lines, xha_peers_fallback *fallback)
-{
-    struct xha_peers_question *q = calloc(1, sizeof *q);
-
-    if (!q)
-        abort();
-    *q = (struct xha_peers_question){
-        .next = p->questions,
-        .id = ++p->number,
-        .client = client,
-        .until_ms = xha_clock_monotonic_ms() + QUESTION_MS,
-        .uuid = *uuid,
-        .lines = lines,
-        .host = host,
-        .fallback = fallback,
-    };
-    p->questions = q;
-    if (!(p->members >> host & 1)) {
-        q->until_ms = 0;
-        xha_peers_questions_check(p, false);
-        return;
-    }
-    xha_peers_put_question(p, host, q->id, cmd, uuid, lines);
-}
-
-static struct xha_peers_question *take_off(struct xha_peers *p, struct xha_peers_question **at)
-{
-    struct xha_peers_question *q = *at;
-
-    (void)p;
-    *at = q->next;
-    return q;
-}
-
-void xha_peers_questions_check(struct xha_peers *p, bool all)
-{
-    int64_t now = xha_clock_monotonic_ms();
-    struct xha_peers_question **at = &p->questions;
-
-    while (*at) {
-        struct xha_peers_question *q;
-
-        if (!all && now < (*at)->until_ms) {
-            at = &(*at)->next;
-            continue;
-        }
-        q = take_off(p, at);
-        if (!all)
-            q->fallback(p->d, q->client, &q->uuid, q->lines);
-        free(q);
-        at = &p->questions;
-    }
-}
-
-static void hear_question(struct xha_peers *p, unsigned host, const json_t *json, const struct xha_uuid *uuid)
-{
-    const char *cmd = json_string_value(json_object_get(json, "cmd"));
-    json_int_t lines = json_integer_value(json_object_get(json, "lines"));
-    json_t *result;
-
-    if (!cmd || lines < 0 || lines > LINES_MAX)
-        return;
-    result = xha_cmd_answer(p->d, cmd, uuid, lines);
-    if (result)
-        xha_peers_send_json(p, XHA_PEERS_ANSWER,
-                            json_pack("{s:i, s:O, s:o}", "to", (int)host, "id", json_object_get(json, "id"),
-                                      "result", result));
-}
-
-static void hear_answer(struct xha_peers *p, unsigned host, const json_t *json)
-{
-    json_int_t id = json_integer_value(json_object_get(json, "id"));
-    json_t *result = json_object_get(json, "result");
-
-    for (struct xha_peers_question **at = &p->questions; *at && result; at = &(*at)->next) {
-        struct xha_peers_question *q = *at;
-
-        if (q->id != (uint64_t)id || q->host != host)
-            continue;
-        q = take_off(p, at);
-        xha_control_ok(p->d->control, q->client, json_incref(result));
-        free(q);
-        return;
-    }
-    if (json_is_array(result))
-        xha_peers_log_answer(p, host, (uint64_t)id, result);
-}
-
 /* ---- what is heard ---- */
 
 void xha_peers_hear(struct xha_peers *p, unsigned host, enum xha_peers_kind kind, const char *bytes,
@@ -243,9 +129,9 @@ void xha_peers_hear(struct xha_peers *p, unsigned host, enum xha_peers_kind kind
          ours = json_is_integer(to) && json_integer_value(to) == p->self;
 
     if (kind == XHA_PEERS_ANSWER && ours)
-        hear_answer(p, host, json);
+        xha_peers_hear_answer(p, host, json);
     else if (kind == XHA_PEERS_QUESTION && ours && named)
-        hear_question(p, host, json, &uuid);
+        xha_peers_hear_question(p, host, json, &uuid);
     else if (kind == XHA_PEERS_PROGRESS && named && host != p->self)
         hear_progress(p, json, &uuid);
     else if (kind == XHA_PEERS_LIMIT && named && json_integer_value(json_object_get(json, "limit")) >= 0)
