@@ -155,6 +155,22 @@ static int check_policies(const struct xha_conf *conf, bool docs, struct xha_pro
     return bad;
 }
 
+/* Where the worst cases are too good to be true. */
+static void print_slow_fencing(const struct xha_conf *conf, const struct xha_timing_wish *wish)
+{
+    char one[32], two[32];
+    struct xha_timing timing;
+    struct xha_span longest;
+    const char *host = xha_fencer_slowest(&conf->fence, &longest);
+
+    xha_timing_make(wish, &timing);
+    if (conf->cluster && host && longest.ms > timing.fence_timeout.ms)
+        printf("# Fencing %s may take %s s, by the delays, timeouts and retries of its devices; "
+               "fence_timeout is %s s.\n",
+               host, xha_param_seconds_text(longest.ms, one, sizeof one),
+               xha_param_seconds_text(timing.fence_timeout.ms, two, sizeof two));
+}
+
 static int check(const struct xha_conf *conf, bool docs)
 {
     struct xha_problems problems = { 0 }, warnings = { 0 };
@@ -165,6 +181,7 @@ static int check(const struct xha_conf *conf, bool docs)
     xha_conf_print(conf, docs, stdout);
     xha_conf_wish(conf, &wish);
     xha_timing_print(&wish, conf->cluster, docs, stdout);
+    print_slow_fencing(conf, &wish);
     r = check_policies(conf, docs, &problems);
     if (conf->file && xha_fencer_validate(&conf->fence, conf->file, &problems, &warnings) != XHA_CONF_OK)
         r = -1;

@@ -161,7 +161,7 @@ static void print_cases(const json_t *cases)
 int xlha_cmd_timing(struct xlha *x)
 {
     json_t *result;
-    const json_t *fault;
+    const json_t *line;
     size_t i;
     int rc = xlha_call(x, "timing", NULL, &result);
 
@@ -173,8 +173,12 @@ int xlha_cmd_timing(struct xlha *x)
         print_times(json_object_get(result, "times"));
         printf("\nAt worst, after a failure:\n\n");
         print_cases(json_object_get(result, "cases"));
-        json_array_foreach(json_object_get(result, "faults"), i, fault)
-            xlha_print_line(json_is_string(fault) ? json_string_value(fault) : "", stdout);
+        if (json_array_size(json_object_get(result, "notes")))
+            printf("\n");
+        json_array_foreach(json_object_get(result, "notes"), i, line)
+            xlha_print_line(json_is_string(line) ? json_string_value(line) : "", stdout);
+        json_array_foreach(json_object_get(result, "faults"), i, line)
+            xlha_print_line(json_is_string(line) ? json_string_value(line) : "", stdout);
     }
     rc = json_array_size(json_object_get(result, "faults")) ? XLHA_FAILED : XLHA_DONE;
     json_decref(result);

@@ -71,6 +71,7 @@ static void test_shown(void **state)
     shown(true, true, &text);
     has(text, "\n#   power-cut-watchdog      27.62 s  detection + takeover + order + start\n");
     has(text, "\n#   no-quorum               never\n");
+    has(text, "\n# fence_timeout and start are settings, not measured");
     has(text, "\n#   margin                      2 s  as set\n");
     has(text, "\n#   takeover                14.12 s  self_fence + margin\n");
     has(text, "\n# built again at worst 11 s after a crash, 24 s after a hang, 27.62 s after the loss of its "

@@ -45,6 +45,8 @@ void xha_timing_print(const struct xha_timing_wish *wish, bool cluster, bool doc
     for (uint32_t i = 0; xha_timing_case(wish, &timing, i, &c); i++)
         if (cluster || of_guest(c.id))
             print_case(&c, docs, out);
+    for (uint32_t i = 0; xha_timing_proviso(i); i++)
+        fprintf(out, "# %s\n", xha_timing_proviso(i));
     if (!docs)
         return;
     fprintf(out, "# The times that this is made of:\n");

@@ -95,15 +95,15 @@ bool xha_fencer_can(const struct xha_fencer *f, const char *host)
     return find_host(f->book, host) != NULL;
 }
 
-struct xha_span xha_fencer_longest(const struct xha_fencer *f, const char *host)
+static struct xha_span longest(const struct xha_fence_conf *conf, const char *host)
 {
     struct xha_span sum = { 0 };
 
     for (uint32_t level = 1; level <= XHA_FENCE_LEVEL_MAX; level++) {
         int64_t most = 0;
 
-        for (size_t i = 0; f->book && i < f->book->conf.n; i++) {
-            const struct xha_fence_device *d = &f->book->conf.device[i];
+        for (size_t i = 0; i < conf->n; i++) {
+            const struct xha_fence_device *d = &conf->device[i];
             int64_t ms = xha_device_longest(d).ms;
 
             if (d->level == level && strcmp(d->host, host) == 0 && ms > most)
@@ -112,6 +112,27 @@ struct xha_span xha_fencer_longest(const struct xha_fencer *f, const char *host)
         sum.ms += most;
     }
     return sum;
+}
+
+struct xha_span xha_fencer_longest(const struct xha_fencer *f, const char *host)
+{
+    return f->book ? longest(&f->book->conf, host) : (struct xha_span){ 0 };
+}
+
+const char *xha_fencer_slowest(const struct xha_fence_conf *conf, struct xha_span *longest_r)
+{
+    const char *host = NULL;
+
+    longest_r->ms = 0;
+    for (size_t i = 0; i < conf->n; i++) {
+        struct xha_span span = longest(conf, conf->device[i].host);
+
+        if (span.ms <= longest_r->ms)
+            continue;
+        *longest_r = span;
+        host = conf->device[i].host;
+    }
+    return host;
 }
 
 /* ---- the end of a fence ---- */

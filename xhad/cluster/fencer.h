@@ -52,6 +52,9 @@ bool xha_fencer_can(const struct xha_fencer *f, const char *host);
 /* The longest that xha_fencer_run() can take for this host, all levels and retries; 0: it has no device. */
 struct xha_span xha_fencer_longest(const struct xha_fencer *f, const char *host);
 
+/* The host whose fencing can take longest, and how long; NULL: there is no device. */
+const char *xha_fencer_slowest(const struct xha_fence_conf *conf, struct xha_span *longest_r);
+
 /*
  * Fences the host. One at a time for each host, any number of hosts. A check of it that is under way is given up:
  * many devices serve one at a time.

@@ -319,6 +319,18 @@ enum xha_timing_real xha_timing_real(const struct xha_timing *timing, struct xha
 
 /* ---- worst cases ---- */
 
+const char *xha_timing_proviso(uint32_t i)
+{
+    static const char *const line[] = {
+        "fence_timeout and start are settings, not measured: a case holds as long as fencing and building "
+        "take no longer.",
+        "A queue is not reckoned with: of the domains of a host `parallel` are built at once, the others "
+        "after them.",
+    };
+
+    return i < sizeof line / sizeof line[0] ? line[i] : NULL;
+}
+
 static const struct about cases[XHA_TIMING_CASE_N_] = {
     [XHA_TIMING_GUEST_CRASH] = { "guest-crash", "heartbeat_interval + start",
                                  "its own host sees it at the latest at the next look and starts it again" },

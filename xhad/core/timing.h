@@ -155,6 +155,9 @@ struct xha_timing_case {
     int64_t ms;          /* ... until it is built and runs: issued_ms + start */
 };
 
+/* What the worst cases do not reckon with: lines for people, NULL at the end. */
+const char *xha_timing_proviso(uint32_t i);
+
 /* false: no such case. */
 bool xha_timing_case(const struct xha_timing_wish *wish, const struct xha_timing *timing, uint32_t i,
                      struct xha_timing_case *case_r);

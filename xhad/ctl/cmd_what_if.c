@@ -10,6 +10,27 @@
 
 /* ---- timing ---- */
 
+/* What the cases do not reckon with. */
+static json_t *notes_json(const struct xha_conf *conf, const struct xha_timing *timing)
+{
+    json_t *notes = json_array();
+    struct xha_span longest;
+    const char *host = xha_fencer_slowest(&conf->fence, &longest);
+    char text[300], one[32], two[32];
+
+    for (uint32_t i = 0; xha_timing_proviso(i); i++)
+        json_array_append_new(notes, json_string(xha_timing_proviso(i)));
+    if (host && longest.ms > timing->fence_timeout.ms) {
+        snprintf(text, sizeof text,
+                 "Fencing %.64s may take %s s, by the delays, timeouts and retries of its devices; "
+                 "fence_timeout is %s s.",
+                 host, xha_param_seconds_text(longest.ms, one, sizeof one),
+                 xha_param_seconds_text(timing->fence_timeout.ms, two, sizeof two));
+        json_array_append_new(notes, json_string(text));
+    }
+    return notes;
+}
+
 void xha_cmd_timing(const struct xha_call *call)
 {
     struct xha_timing_fault fault[XHA_TIMING_FAULTS_MAX];
@@ -36,7 +57,8 @@ void xha_cmd_timing(const struct xha_call *call)
     n = xha_timing_check(&wish, &timing, fault);
     for (uint32_t i = 0; i < n; i++)
         json_array_append_new(faults, json_string(fault[i].text));
-    xha_call_ok(call, json_pack("{s:o, s:o, s:o}", "times", times, "cases", cases, "faults", faults));
+    xha_call_ok(call, json_pack("{s:o, s:o, s:o, s:o}", "times", times, "cases", cases, "faults", faults,
+                                "notes", notes_json(&call->d->conf, &timing)));
 }
 
 /* ---- what if ---- */
