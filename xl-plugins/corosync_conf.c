@@ -197,8 +197,11 @@ static void put_totem(FILE *f, const struct xlha_corosync *c, const struct xha_t
     fprintf(f, "}\n\n");
 }
 
-static void put_quorum(FILE *f, const struct xlha_corosync *c)
+static void put_quorum(FILE *f, const struct xlha_corosync *c, const struct xha_timing *t)
 {
+    struct xha_span timeout, sync;
+
+    xha_timing_device(t, &timeout, &sync);
     fprintf(f, "quorum {\n    provider: corosync_votequorum\n");
     if (wants_two_node(c->n, c->qdevice))
         put_two_node(f);
@@ -208,13 +211,16 @@ static void put_quorum(FILE *f, const struct xlha_corosync *c)
                 "    device {\n"
                 "        model: net\n"
                 "        votes: 1\n"
+                "        # For it to know of a lost host as soon as the others do.\n"
+                "        timeout: %" PRId64 "\n"
+                "        sync_timeout: %" PRId64 "\n"
                 "        net {\n"
                 "            host: %s\n"
                 "            algorithm: ffsplit\n"
                 "            tls: on\n"
                 "        }\n"
                 "    }\n",
-                c->qdevice);
+                timeout.ms, sync.ms, c->qdevice);
     fprintf(f, "}\n\n");
 }
 
@@ -230,7 +236,7 @@ char *xlha_corosync_text(const struct xlha_corosync *c, const struct xha_timing 
             "# Written by xl-ha cluster; the same on all hosts. To change it: raise config_version, copy it\n"
             "# to all hosts, then corosync-cfgtool -R. See corosync.conf(5).\n\n");
     put_totem(f, c, timing);
-    put_quorum(f, c);
+    put_quorum(f, c, timing);
     fprintf(f, "logging {\n    to_syslog: yes\n    timestamp: on\n}\n\nnodelist {\n");
     for (size_t i = 0; i < c->n; i++)
         put_node(f, &c->host[i]);

@@ -184,17 +184,32 @@ static void test_takeover(void **state)
 static void test_real(void **state)
 {
     static const struct {
-        int64_t token_ms, consensus_ms;
+        int64_t token_ms, consensus_ms, device_ms, device_sync_ms;
         enum xha_timing_real real;
         const char *text;
     } row[] = {
-        { 1295, 1554, XHA_TIMING_KEPT, "" },
-        { 1000, 1200, XHA_TIMING_KEPT, "" },
-        { 3000, 3600, XHA_TIMING_SLOW,
+        { 1295, 1554, 0, 0, XHA_TIMING_KEPT, "" },
+        { 1000, 1200, 0, 0, XHA_TIMING_KEPT, "" },
+        { 1295, 1554, 2375, 1500, XHA_TIMING_KEPT, "" },
+        { 1295, 1554, 4000, 1500, XHA_TIMING_SLOW,
+          "corosync's quorum device learns of a loss after 4800 ms, and a new view may wait 1500 ms for it: "
+          "detection (3 s) is less; set quorum.device.timeout to 2375 and sync_timeout to 1500 ms in "
+          "corosync.conf" },
+        { 1295, 1554, 10000, 1500, XHA_TIMING_UNSAFE,
+          "corosync's quorum device learns of a loss after 12000 ms, and a new view may wait 1500 ms for it: "
+          "watchdog (10 s) would reset healthy hosts; set quorum.device.timeout to 2375 and sync_timeout to "
+          "1500 ms "
+          "in corosync.conf, or raise timing.watchdog" },
+        { 1295, 1554, 2375, 30000, XHA_TIMING_UNSAFE,
+          "corosync's quorum device learns of a loss after 2850 ms, and a new view may wait 30000 ms for it: "
+          "watchdog (10 s) would reset healthy hosts; set quorum.device.timeout to 2375 and sync_timeout to "
+          "1500 ms "
+          "in corosync.conf, or raise timing.watchdog" },
+        { 3000, 3600, 0, 0, XHA_TIMING_SLOW,
           "corosync runs with token (3 s) and consensus (3.6 s): a loss is declared later than detection (3 "
           "s); "
           "set them to 1295 and 1554 ms in corosync.conf, and token_coefficient to 0" },
-        { 6900, 8280, XHA_TIMING_UNSAFE,
+        { 6900, 8280, 10000, 30000, XHA_TIMING_UNSAFE,
           "corosync runs with token (6.9 s) and consensus (8.28 s): while hosts agree on a new view, "
           "watchdog "
           "(10 s) would reset healthy ones; set them to 1295 and 1554 ms in corosync.conf, and "
@@ -207,9 +222,12 @@ static void test_real(void **state)
     (void)state;
     xha_timing_make(&wish, &t);
     for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
-        assert_int_equal(xha_timing_real(&t, (struct xha_span){ row[i].token_ms },
-                                         (struct xha_span){ row[i].consensus_ms }, text, sizeof(text)),
-                         row[i].real);
+        const struct xha_timing_corosync is = { .token = { row[i].token_ms },
+                                                .consensus = { row[i].consensus_ms },
+                                                .device = { row[i].device_ms },
+                                                .device_sync = { row[i].device_sync_ms } };
+
+        assert_int_equal(xha_timing_real(&t, &is, text, sizeof(text)), row[i].real);
         assert_string_equal(text, row[i].text);
     }
 }

@@ -69,6 +69,9 @@ run init --root "$tmp/deb" --qdevice 10.0.9.9 shop h1=10.0.0.1 h2=10.0.0.2
 is "$code" 0 "the example of Debian's package is written over"
 says 'corosync-qnetd on 10.0.9.9' "a quorum device is explained"
 accepted "$tmp/deb/etc/corosync/corosync.conf" "corosync takes a quorum device"
+timeout=$(sed -n 's/^ *timeout: //p' "$tmp/deb/etc/corosync/corosync.conf")
+[ $((timeout * 12 / 10)) -le 3000 ] && [ "$timeout" -ge 1250 ]
+ok $? "it learns of a loss within the detection"
 
 for bad in "shop" "shop h1=10.0.0.1" "shop h1=10.0.0.1 h1=10.0.0.2" "shop h1=10.0.0.1 h2" "a/b h1=10.0.0.1 h2=10.0.0.2" \
     "--detection 0.01 shop h1=10.0.0.1 h2=10.0.0.2" "--detection x shop h1=10.0.0.1 h2=10.0.0.2"; do

@@ -58,8 +58,9 @@ static bool same_facts(const struct xha_session_facts *a, const struct xha_sessi
             strcmp(a->hosts[i].address[1], b->hosts[i].address[1]) != 0)
             return false;
     }
-    return a->token_ms == b->token_ms && a->consensus_ms == b->consensus_ms &&
-           strcmp(a->cluster_name, b->cluster_name) == 0 && same_quorum(&a->quorum, &b->quorum);
+    return a->token_ms == b->token_ms && a->consensus_ms == b->consensus_ms && a->device_ms == b->device_ms &&
+           a->device_sync_ms == b->device_sync_ms && strcmp(a->cluster_name, b->cluster_name) == 0 &&
+           same_quorum(&a->quorum, &b->quorum);
 }
 
 static void on_answer(void *arg, void *work)
@@ -425,6 +426,16 @@ uint32_t xha_engine_token_ms(const struct xha_engine *e)
 uint32_t xha_engine_consensus_ms(const struct xha_engine *e)
 {
     return e->facts.consensus_ms;
+}
+
+uint32_t xha_engine_device_ms(const struct xha_engine *e)
+{
+    return e->facts.device_ms;
+}
+
+uint32_t xha_engine_device_sync_ms(const struct xha_engine *e)
+{
+    return e->facts.device_sync_ms;
 }
 
 uint64_t xha_engine_proof_ms(const struct xha_engine *e)

@@ -128,6 +128,9 @@ const char *xha_engine_cluster_name(const struct xha_engine *engine);
 /* Corosync's token and consensus timeouts in milliseconds; 0 before up(). */
 uint32_t xha_engine_token_ms(const struct xha_engine *engine);
 uint32_t xha_engine_consensus_ms(const struct xha_engine *engine);
+/* ... and of its quorum device timeout and sync_timeout; 0: there is none. */
+uint32_t xha_engine_device_ms(const struct xha_engine *engine);
+uint32_t xha_engine_device_sync_ms(const struct xha_engine *engine);
 
 /*
  * When (uv_hrtime() in milliseconds) the newest of our pulses was sent that came back to us through the ring:

@@ -109,6 +109,22 @@ static void get_quorum(votequorum_handle_t votequorum, uint32_t nodeid, struct x
              info.qdevice_name);
 }
 
+/* How long a quorum device may take; what is not set is votequorum's own. */
+static void get_device(cmap_handle_t cmap, struct xha_session_facts *facts_r)
+{
+    char model[XHA_ENGINE_NAME_MAX] = "";
+
+    get_string(cmap, "quorum.device.model", model);
+    if (!model[0])
+        return;
+    facts_r->device_ms = get_u32(cmap, "quorum.device.timeout");
+    facts_r->device_sync_ms = get_u32(cmap, "quorum.device.sync_timeout");
+    if (!facts_r->device_ms)
+        facts_r->device_ms = VOTEQUORUM_QDEVICE_DEFAULT_TIMEOUT;
+    if (!facts_r->device_sync_ms)
+        facts_r->device_sync_ms = VOTEQUORUM_QDEVICE_DEFAULT_SYNC_TIMEOUT;
+}
+
 static int ask(votequorum_handle_t votequorum, struct xha_session_facts *facts_r, char *why)
 {
     cmap_handle_t cmap;
@@ -120,6 +136,7 @@ static int ask(votequorum_handle_t votequorum, struct xha_session_facts *facts_r
     facts_r->nodeid = get_u32(cmap, "runtime.votequorum.this_node_id");
     facts_r->token_ms = get_u32(cmap, "runtime.config.totem.token");
     facts_r->consensus_ms = get_u32(cmap, "runtime.config.totem.consensus");
+    get_device(cmap, facts_r);
     get_string(cmap, "totem.cluster_name", facts_r->cluster_name);
     get_hosts(cmap, facts_r->hosts);
     cmap_finalize(cmap);

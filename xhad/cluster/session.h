@@ -16,6 +16,7 @@
 struct xha_session_facts {
     uint32_t nodeid;
     uint32_t token_ms, consensus_ms;
+    uint32_t device_ms, device_sync_ms; /* 0: there is no quorum device */
     char cluster_name[XHA_ENGINE_NAME_MAX];
     struct xha_engine_host hosts[XHA_ENGINE_HOSTS_MAX];
     struct xha_engine_quorum quorum;

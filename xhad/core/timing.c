@@ -7,17 +7,18 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SETTLE_PERCENT   5   /* of the detection, for corosync to form the new ring after consensus */
-#define TOKEN_LEAST_MS   126 /* token_retransmit would be under its 30 ms: corosync.conf(5) */
-#define RENEWALS         3   /* pokes that must be in time between a view and the reset: one may be lost */
-#define WATCHDOG_LEAST_S 10  /* derived; long enough for a busy dom0 and for a restart of xhad */
-#define POKE_MOST_MS     1000
-#define MARGIN_MS        1000 /* derived; scheduling, and the machine's last instructions */
-#define MARGIN_LEAST_MS  200
-#define FENCE_MS         20000 /* a usual BMC */
-#define ORDER_MS         500   /* two messages, each stored by all */
-#define START_MS         10000
-#define LONGEST_MS       (7 * INT64_C(86400000)) /* of any, from a peer: sums stay far from their limits */
+#define SETTLE_PERCENT       5   /* of the detection, for corosync to form the new ring after consensus */
+#define TOKEN_LEAST_MS       126 /* token_retransmit would be under its 30 ms: corosync.conf(5) */
+#define RENEWALS             3  /* pokes that must be in time between a view and the reset: one may be lost */
+#define WATCHDOG_LEAST_S     10 /* derived; long enough for a busy dom0 and for a restart of xhad */
+#define POKE_MOST_MS         1000
+#define MARGIN_MS            1000 /* derived; scheduling, and the machine's last instructions */
+#define MARGIN_LEAST_MS      200
+#define FENCE_MS             20000 /* a usual BMC */
+#define ORDER_MS             500   /* two messages, each stored by all */
+#define START_MS             10000
+#define DEVICE_BEAT_LEAST_MS 1000                    /* net_heartbeat_interval_min of corosync-qdevice */
+#define LONGEST_MS           (7 * INT64_C(86400000)) /* of any, from a peer: sums stay far from their limits */
 
 /* ---- the table ---- */
 
@@ -286,25 +287,62 @@ bool xha_timing_sound(const struct xha_timing *timing)
            again.self_fence.ms == timing->self_fence.ms;
 }
 
-enum xha_timing_real xha_timing_real(const struct xha_timing *timing, struct xha_span token,
-                                     struct xha_span consensus, char *text_r, size_t len)
+/* From a loss until qnetd knows of it. */
+static int64_t device_ms(int64_t timeout_ms)
 {
-    struct xha_timing real = *timing;
-    struct check c = { .t = &real };
+    return most(timeout_ms * 8 / 10, DEVICE_BEAT_LEAST_MS) * 3 / 2;
+}
+
+void xha_timing_device(const struct xha_timing *timing, struct xha_span *timeout_r, struct xha_span *sync_r)
+{
+    timeout_r->ms = most(membership_ms(timing->detection.ms) * 10 / 12, DEVICE_BEAT_LEAST_MS * 10 / 8);
+    sync_r->ms = timing->detection.ms / 2;
+}
+
+/* Whether pulses would stay away for so long that the watchdogs of healthy hosts fire. */
+static bool outlasts(const struct xha_timing *t, int64_t ms)
+{
+    return ms + RENEWALS * t->poke.ms > t->watchdog.ms;
+}
+
+static enum xha_timing_real real_device(const struct check *c, const struct xha_timing_corosync *is,
+                                        char *text_r, size_t len)
+{
+    const struct xha_timing *t = c->t;
+    int64_t knows = device_ms(is->device.ms), view = is->token.ms + is->consensus.ms + is->device_sync.ms;
+    bool unsafe = outlasts(t, knows) || outlasts(t, view);
+    struct xha_span timeout, sync;
+    char one[48];
+
+    xha_timing_device(t, &timeout, &sync);
+    if (!unsafe && knows <= most(t->detection.ms, device_ms(timeout.ms)))
+        return XHA_TIMING_KEPT;
+    snprintf(text_r, len,
+             "corosync's quorum device learns of a loss after %lld ms, and a new view may wait %lld ms for "
+             "it: %s%s; set "
+             "quorum.device.timeout to %lld and sync_timeout to %lld ms in corosync.conf%s",
+             (long long)knows, (long long)is->device_sync.ms,
+             told(c, unsafe ? XHA_TIMING_WATCHDOG : XHA_TIMING_DETECTION, one),
+             unsafe ? " would reset healthy hosts" : " is less", (long long)timeout.ms, (long long)sync.ms,
+             unsafe ? ", or raise timing.watchdog" : "");
+    return unsafe ? XHA_TIMING_UNSAFE : XHA_TIMING_SLOW;
+}
+
+static enum xha_timing_real real_ring(const struct check *c, const struct xha_timing *timing, char *text_r,
+                                      size_t len)
+{
+    const struct xha_timing *real = c->t;
     char one[48], two[48], three[48];
 
-    text_r[0] = '\0';
-    if (token.ms + consensus.ms <= membership_ms(timing->detection.ms))
+    if (real->token.ms + real->consensus.ms <= membership_ms(timing->detection.ms))
         return XHA_TIMING_KEPT;
-    real.token = token;
-    real.consensus = consensus;
-    if (token.ms + consensus.ms + RENEWALS * timing->poke.ms <= timing->watchdog.ms) {
+    if (!outlasts(timing, real->token.ms + real->consensus.ms)) {
         snprintf(
             text_r, len,
             "corosync runs with %s and %s: a loss is declared later than %s; set them to %lld and %lld ms "
             "in corosync.conf, and token_coefficient to 0",
-            told(&c, XHA_TIMING_TOKEN, one), told(&c, XHA_TIMING_CONSENSUS, two),
-            told(&c, XHA_TIMING_DETECTION, three), (long long)timing->token.ms,
+            told(c, XHA_TIMING_TOKEN, one), told(c, XHA_TIMING_CONSENSUS, two),
+            told(c, XHA_TIMING_DETECTION, three), (long long)timing->token.ms,
             (long long)timing->consensus.ms);
         return XHA_TIMING_SLOW;
     }
@@ -312,9 +350,29 @@ enum xha_timing_real xha_timing_real(const struct xha_timing *timing, struct xha
         text_r, len,
         "corosync runs with %s and %s: while hosts agree on a new view, %s would reset healthy ones; set "
         "them to %lld and %lld ms in corosync.conf, and token_coefficient to 0, or raise timing.watchdog",
-        told(&c, XHA_TIMING_TOKEN, one), told(&c, XHA_TIMING_CONSENSUS, two),
-        told(&c, XHA_TIMING_WATCHDOG, three), (long long)timing->token.ms, (long long)timing->consensus.ms);
+        told(c, XHA_TIMING_TOKEN, one), told(c, XHA_TIMING_CONSENSUS, two),
+        told(c, XHA_TIMING_WATCHDOG, three), (long long)timing->token.ms, (long long)timing->consensus.ms);
     return XHA_TIMING_UNSAFE;
+}
+
+enum xha_timing_real xha_timing_real(const struct xha_timing *timing, const struct xha_timing_corosync *is,
+                                     char *text_r, size_t len)
+{
+    struct xha_timing real = *timing;
+    struct check c = { .t = &real };
+    enum xha_timing_real ring, device;
+    char text[320];
+
+    real.token = is->token;
+    real.consensus = is->consensus;
+    text_r[0] = '\0';
+    ring = real_ring(&c, timing, text_r, len);
+    if (ring == XHA_TIMING_UNSAFE || !is->device.ms)
+        return ring;
+    device = real_device(&c, is, text, sizeof text);
+    if (device > ring)
+        snprintf(text_r, len, "%s", text);
+    return device > ring ? device : ring;
 }
 
 /* ---- worst cases ---- */

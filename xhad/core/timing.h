@@ -21,6 +21,10 @@
  *                             have been seen to fail; several renewals fit into one period
  *   sbd(8)                    stonith-watchdog-timeout at least twice the watchdog's timeout, for the same
  *                             reason: detection there, and the timer from then on
+ *   corosync-qdevice(8)       it beats every 0.8 x quorum.device.timeout, at least 1 s, and qnetd takes a host for lost
+ *                             1.5 beats after its last one; until it has, the side that is left has no view and
+ *                             no quorum, for sync_timeout at the most without a view. As they come (10 and 30 s)
+ *                             that is 12 s after the loss, longer than the watchdog of the healthy host waits
  *   xen, xc_watchdog()        the timer takes whole seconds and is a timer of the hypervisor: a hung dom0
  *                             does not stop it
  *
@@ -115,9 +119,18 @@ enum xha_timing_real {
     XHA_TIMING_UNSAFE, /* while a view is formed the watchdogs of healthy hosts fire: it must not be armed */
 };
 
-/* token and consensus as corosync runs with them. text_r: "" or what to change. */
-enum xha_timing_real xha_timing_real(const struct xha_timing *timing, struct xha_span token,
-                                     struct xha_span consensus, char *text_r, size_t len);
+/* As corosync runs. */
+struct xha_timing_corosync {
+    struct xha_span token, consensus;
+    struct xha_span device, device_sync; /* quorum.device.timeout and sync_timeout; 0: there is no device */
+};
+
+/* text_r: "" or what to change. */
+enum xha_timing_real xha_timing_real(const struct xha_timing *timing, const struct xha_timing_corosync *is,
+                                     char *text_r, size_t len);
+
+/* What a quorum device has to be set to, for it to know of a loss when the others do. */
+void xha_timing_device(const struct xha_timing *timing, struct xha_span *timeout_r, struct xha_span *sync_r);
 
 /* ---- walking ---- */
 

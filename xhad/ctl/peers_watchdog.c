@@ -57,14 +57,16 @@ static bool is_wanted(const struct xha_peers *p, const struct xha_cluster_status
 void xha_peers_watchdog_judge(struct xha_peers *p)
 {
     const struct xha_timing *timing = &xha_cluster_policy(xha_peers_state(p))->timing;
-    struct xha_span token = { xha_engine_token_ms(p->engine) },
-                    consensus = { xha_engine_consensus_ms(p->engine) };
+    const struct xha_timing_corosync is = { .token = { xha_engine_token_ms(p->engine) },
+                                            .consensus = { xha_engine_consensus_ms(p->engine) },
+                                            .device = { xha_engine_device_ms(p->engine) },
+                                            .device_sync = { xha_engine_device_sync_ms(p->engine) } };
     enum xha_timing_real real;
     char why[320], text[500];
 
-    if (!p->up || !token.ms || !timing->detection.ms)
+    if (!p->up || !is.token.ms || !timing->detection.ms)
         return;
-    real = xha_timing_real(timing, token, consensus, why, sizeof why);
+    real = xha_timing_real(timing, &is, why, sizeof why);
     p->unsafe = real == XHA_TIMING_UNSAFE;
     if (real != p->real && real != XHA_TIMING_KEPT) {
         snprintf(text, sizeof text, "corosync's times do not fit: %s%s", why,
