@@ -3,6 +3,8 @@
 # the power switch makes sure of it, and its domain runs elsewhere, once.
 . "${XHA_SRC:?}/tests/cluster/xhad-lib.sh"
 
+long_story
+
 # freeze HOST, thaw HOST: dom0's processes, but not the hypervisor's, which watches the timers
 freeze() {
     signal "$1" corosync STOP

@@ -3,6 +3,8 @@
 # before a stop; one that is cut off is reset before its domain runs elsewhere.
 . "${XHA_SRC:?}/tests/cluster/xhad-lib.sh"
 
+long_story
+
 no_fence=1
 xhads_up 3
 protect 1 g1 'place = { prefer = "h3"; };'
