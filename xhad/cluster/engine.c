@@ -398,11 +398,6 @@ void xha_engine_free(struct xha_engine *e)
 
 /* ---- questions ---- */
 
-size_t xha_engine_queued(const struct xha_engine *e)
-{
-    return e->outbox.bytes;
-}
-
 const struct xha_engine_host *xha_engine_hosts(const struct xha_engine *e)
 {
     return e->facts.hosts;
@@ -436,9 +431,4 @@ uint32_t xha_engine_device_ms(const struct xha_engine *e)
 uint32_t xha_engine_device_sync_ms(const struct xha_engine *e)
 {
     return e->facts.device_sync_ms;
-}
-
-uint64_t xha_engine_proof_ms(const struct xha_engine *e)
-{
-    return e->proof_ms;
 }

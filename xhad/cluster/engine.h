@@ -113,9 +113,6 @@ int xha_engine_open(uv_loop_t *loop, const struct xha_engine_ops *ops, void *arg
 /* Queues a copy. 0 or XHA_ENGINE_E_…; nothing is promised until it is delivered to ourselves. */
 int xha_engine_send(struct xha_engine *engine, const void *data, size_t len);
 
-/* Bytes of messages that were sent and not yet delivered to ourselves. */
-size_t xha_engine_queued(const struct xha_engine *engine);
-
 /* The configured hosts, indexed by host id; XHA_ENGINE_HOSTS_MAX of them. The engine's. */
 const struct xha_engine_host *xha_engine_hosts(const struct xha_engine *engine);
 
@@ -131,13 +128,6 @@ uint32_t xha_engine_consensus_ms(const struct xha_engine *engine);
 /* ... and of its quorum device timeout and sync_timeout; 0: there is none. */
 uint32_t xha_engine_device_ms(const struct xha_engine *engine);
 uint32_t xha_engine_device_sync_ms(const struct xha_engine *engine);
-
-/*
- * When (uv_hrtime() in milliseconds) the newest of our pulses was sent that came back to us through the ring:
- * at that time the ring turned with us in it. 0: none since up(). For a watchdog that must know how old our
- * knowledge of the cluster is.
- */
-uint64_t xha_engine_proof_ms(const struct xha_engine *engine);
 
 /*
  * Leaves the group, so that the others see LEFT, and closes. No callback comes any more but closed(), at most

@@ -9,8 +9,8 @@
  *   ANSWER    of the receiver: u8 kind, u8 enum xha_refusal, text for people
  *   PROGRESS  u64 done, u64 total
  *   ALIVE     nothing; a second of silence is broken by it, a longer one means that the peer is gone
- *   DISK      disks.h: the next disk
- *   DISK_SUM  disks.h: what it must hold
+ *   DISK      disk.h: the next disk
+ *   DISK_SUM  disk.h: what it must hold
  */
 #ifndef XHA_MOVE_FRAME_H
 #define XHA_MOVE_FRAME_H

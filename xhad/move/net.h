@@ -27,7 +27,7 @@ int xha_net_connect(const char *host, uint16_t port, int64_t until_ms, const str
 
 /*
  * Makes the kernel give up on a peer that has been gone for about this long. Best effort: a socket that is
- * not TCP stays as it is, and link.h's own beats notice as well.
+ * not TCP stays as it is, and wire.h's own beats notice as well.
  */
 void xha_net_watch(int fd, int64_t timeout_ms);
 

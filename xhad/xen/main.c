@@ -6,7 +6,7 @@
  *   xhad-xen migrate-receive   speaks with a stock `xl migrate` (for xl-ha migrate-receive)
  *   xhad-xen watchdog DIR   holds Xen's watchdog of the host; xhad holds the other end of fd 3
  *
- * All are started by xhad. A libxl call may block for minutes or end its process; so none is made in the
+ * All but migrate-receive are started by xhad. A libxl call may block for minutes or end its process; so none is made in the
  * daemon.
  */
 #include "config.h"
