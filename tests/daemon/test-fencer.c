@@ -429,8 +429,13 @@ static void test_longest(void **state)
     devices(x, "{ host = \"h1\"; agent = AGENT; delay = 3; retries = 1; timeout = 20; },"
                "{ host = \"h1\"; agent = AGENT; retries = 0; timeout = 5; },"
                "{ host = \"h1\"; agent = AGENT; level = 2; retries = 0; timeout = 5; }");
-    assert_int_equal(3000 + 2 * (10000 + 41000) + 1000 + 10000 + 11000, xha_fencer_longest(x->f, "h1").ms);
+    /* each try: metadata, off and status, 2 s for each to be killed, and the pause before the last status */
+    assert_int_equal(3000 + 2 * (12000 + 22000 + 23000) + 1000 + 12000 + 7000 + 9000,
+                     xha_fencer_longest(x->f, "h1").ms);
     assert_int_equal(0, xha_fencer_longest(x->f, "h2").ms);
+    /* its status is asked for until a device has had 5 s to settle, however short its timeout is */
+    devices(x, "{ host = \"h1\"; agent = AGENT; retries = 0; timeout = 1; }");
+    assert_int_equal(12000 + 3000 + 9000, xha_fencer_longest(x->f, "h1").ms);
 }
 
 /* ---- levels and plugs ---- */
