@@ -12,8 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define LINGER_MS 300  /* for output that is still under way when the process has ended */
-#define KILLED_MS 2000 /* for a process to end that was killed; one that waits in the kernel may never */
+#define LINGER_MS 300 /* for output that is still under way when the process has ended */
 
 struct stream {
     uv_pipe_t pipe;
@@ -24,7 +23,7 @@ struct stream {
 struct xha_agent {
     uv_loop_t *loop;
     uv_process_t process;
-    uv_timer_t timer; /* the deadline, then KILLED_MS; after the end: LINGER_MS */
+    uv_timer_t timer; /* the deadline, then XHA_AGENT_KILL_MS; after the end: LINGER_MS */
     struct stream out, err;
     xha_agent_done_cb *done; /* NULL: cancelled, or done */
     void *user;
@@ -154,7 +153,7 @@ static void on_deadline(uv_timer_t *timer)
 
     a->timed_out = true;
     kill_group(a); /* on_exit_() follows */
-    uv_timer_start(&a->timer, on_unkillable, KILLED_MS, 0);
+    uv_timer_start(&a->timer, on_unkillable, XHA_AGENT_KILL_MS, 0);
 }
 
 void xha_agent_cancel(struct xha_agent *a)
@@ -162,7 +161,7 @@ void xha_agent_cancel(struct xha_agent *a)
     a->done = NULL;
     if (!a->exited && a->pid) {
         kill_group(a);
-        uv_timer_start(&a->timer, on_unkillable, KILLED_MS, 0);
+        uv_timer_start(&a->timer, on_unkillable, XHA_AGENT_KILL_MS, 0);
         return; /* on_exit_() closes */
     }
     close_all(a);

@@ -8,6 +8,7 @@
 #include "xhad/core/core.h"
 
 #define XHA_AGENT_SAID_MAX 1024 /* bytes kept of what it says, the last ones */
+#define XHA_AGENT_KILL_MS  2000 /* for one to end that was killed; what waits in the kernel may never */
 
 struct xha_agent;
 

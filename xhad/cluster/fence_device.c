@@ -383,8 +383,11 @@ void xha_device_free(struct xha_device_run *run)
 
 struct xha_span xha_device_longest(const struct xha_fence_device *device)
 {
-    /* each try may ask for metadata, switch off and ask for the status */
-    int64_t try_ms = XHA_FENCE_META_MS + 2 * device->timeout.ms + XHA_FENCE_PAUSE_MS;
+    /* the last status begins a pause after the device had its time to settle, and has a pause at least */
+    const int64_t settled_ms = SETTLE_MS + XHA_FENCE_PAUSE_MS, timeout_ms = device->timeout.ms;
+    const int64_t status_ms = (timeout_ms > settled_ms ? timeout_ms : settled_ms) + XHA_FENCE_PAUSE_MS;
+    /* each try may ask for metadata, switch off and ask for the status; each may have to be killed */
+    const int64_t try_ms = XHA_FENCE_META_MS + timeout_ms + status_ms + 3 * XHA_AGENT_KILL_MS;
 
     return (struct xha_span){ device->delay.ms + (device->retries + 1) * try_ms +
                               device->retries * XHA_FENCE_PAUSE_MS };
