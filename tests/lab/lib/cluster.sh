@@ -56,6 +56,8 @@ power_asked() { # HOST VERB: how often, of anybody
 
 lab_tool() { "$LAB_DIR/lab" "$@"; }
 
+LAB_MOVE_NET=10.3.0 # the network that moves go over: replication's
+
 # What xhad.conf says in every story; a story adds lines of its own.
 cluster_lines=('cluster = true;' "detection = $LAB_DETECTION.0;" 'address = "";')
 
@@ -70,7 +72,7 @@ cluster_begin() {
     expect_eventually 120 "$n hosts are in, quorate and settled" cluster_whole "$n"
 }
 cluster_xhad() { # HOST
-    xhad_start "$1" "${cluster_lines[@]/address = \"\"/address = \"10.3.0.${1#h}\"}"
+    xhad_start "$1" "${cluster_lines[@]/address = \"\"/address = \"$LAB_MOVE_NET.${1#h}\"}"
 }
 # A host that was switched on again has lost what was in /etc.
 cluster_again() { # HOST

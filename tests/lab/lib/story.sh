@@ -2,6 +2,7 @@
 # up and clean, prints its timeline, and ends with a status other than 0 as soon as something is not as told.
 # shellcheck shell=bash
 
+[ -z "${story_began_ms:-}" ] || return 0 # two sets of words were sourced
 set -euo pipefail
 # shellcheck source=lib/base.sh
 . "$LAB_LIB/base.sh"
