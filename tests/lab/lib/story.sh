@@ -120,7 +120,7 @@ story_end() {
     local g status=$? command=$BASH_COMMAND calls=${#BASH_LINENO[@]}
     [ "$calls" -le 2 ] || command=$(sed -n "${BASH_LINENO[calls - 2]}s/^ *//p" "$0") # the story's own words
     [ "$story_over" = yes ] || [ $status -ne 0 ] || status=1
-    [ $status -eq 0 ] || [ $story_said = yes ] || story_line '!!' "this failed: $command"
+    [ $status -eq 0 ] || [ "$story_said" = yes ] || story_line '!!' "this failed: $command"
     [ $status -eq 0 ] || exit $status
     for g in "${guests_started[@]}"; do
         ! host_alive "${g% *}" || on "${g% *}" "xl destroy ${g#* }" >/dev/null 2>&1 || true
