@@ -1,8 +1,8 @@
 /*
  * peers_log.c - the history of the cluster: what each host noted, in one line of time.
  *
- * Every host is asked for the end of its own history; who does not answer in time is left out. What was ordered was
- * noted by all and is told once ("at": null); what a host saw or did by itself says where.
+ * Every host is asked for the end of its own history; who does not answer in time is left out. What several
+ * noted, because it was ordered, is told once ("at": null); what a host saw or did by itself says where.
  */
 #include "xhad/ctl/history.h"
 #include "xhad/ctl/peers.h"
@@ -27,7 +27,7 @@ static json_int_t moment(const json_t *entry)
     return json_integer_value(json_object_get(entry, "ms"));
 }
 
-/* The number of the message that all applied, or 0: it was noted by one host alone. */
+/* The number of the last message that was applied, or 0. */
 static json_int_t index_of(const json_t *entry)
 {
     return json_integer_value(json_object_get(entry, "index"));
@@ -43,7 +43,7 @@ static bool same_fact(const json_t *a, const json_t *b)
 
 struct fact {
     json_int_t index;
-    const json_t *entry;
+    json_t *entry;
 };
 
 static int by_index(const void *a, const void *b)
@@ -54,10 +54,10 @@ static int by_index(const void *a, const void *b)
 }
 
 /* What was ordered, sorted; the caller frees. */
-static struct fact *facts_of(const json_t *entries, size_t *n_r)
+static struct fact *facts_of(json_t *entries, size_t *n_r)
 {
     struct fact *facts = calloc(json_array_size(entries) + 1, sizeof *facts);
-    const json_t *entry;
+    json_t *entry;
     size_t i;
 
     if (!facts)
@@ -72,19 +72,20 @@ static struct fact *facts_of(const json_t *entries, size_t *n_r)
     return facts;
 }
 
-static bool is_known(const struct fact *facts, size_t n, const json_t *entry)
+/* The same fact as another host noted it; NULL: none. */
+static json_t *find(const struct fact *facts, size_t n, const json_t *entry)
 {
     const struct fact key = { .index = index_of(entry) };
     const struct fact *at = key.index > 0 ? bsearch(&key, facts, n, sizeof *facts, by_index) : NULL;
 
     if (!at)
-        return false;
+        return NULL;
     while (at > facts && at[-1].index == key.index)
         at--;
     for (; at < facts + n && at->index == key.index; at++)
         if (same_fact(at->entry, entry))
-            return true;
-    return false;
+            return at->entry;
+    return NULL;
 }
 
 /* The last of them, so many lines. Takes over entries. */
@@ -111,7 +112,11 @@ static json_t *merge(json_t *old, const json_t *more, size_t lines)
 
     json_array_foreach(more, i, entry)
     {
-        if (!json_is_object(entry) || is_known(facts, n_facts, entry))
+        json_t *known = json_is_object(entry) ? find(facts, n_facts, entry) : NULL;
+
+        if (known)
+            json_object_set_new(known, "at", json_null());
+        if (known || !json_is_object(entry))
             continue;
         for (; at < json_array_size(old) && moment(json_array_get(old, at)) <= moment(entry); at++)
             json_array_append(all, json_array_get(old, at));
@@ -133,7 +138,7 @@ static void say_where(const struct xha_peers *p, json_t *entries, unsigned host)
     xha_peers_host(p, host, name);
     json_array_foreach(entries, i, entry)
     {
-        json_object_set_new(entry, "at", index_of(entry) > 0 ? json_null() : json_string(name));
+        json_object_set_new(entry, "at", json_string(name));
     }
 }
 
