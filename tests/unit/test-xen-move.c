@@ -40,6 +40,7 @@ static struct {
     size_t cut_at;           /* the stream is written no further; 0: whole */
     bool stop_when_streamed; /* SIGTERM comes then */
     bool stop_restoring;     /* ... or in the midst of that */
+    bool resumes_in_vain;
     uint64_t free_kib;
     struct made stream;
     char log[256];
@@ -132,8 +133,8 @@ WRAP(int, libxl_domain_resume, libxl_ctx *ctx, uint32_t domid, int cancel, const
 {
     (void)ctx, (void)ao;
     note("resume(%u,%d) ", domid, cancel);
-    host.dom.shutdown = false;
-    return 0;
+    host.dom.shutdown = host.resumes_in_vain;
+    return host.resumes_in_vain ? ERROR_FAIL : 0;
 }
 
 WRAP(int, libxl_domain_destroy, libxl_ctx *ctx, uint32_t domid, const libxl_asyncop_how *ao)
@@ -488,6 +489,17 @@ static void failed_restore_leaves_nothing(void **state)
     assert_true(w.done.result == XHA_OK ? host.dom.shutdown : !host.dom.shutdown);
 }
 
+/* Nobody may take a guest for running that could not be resumed. */
+static void what_cannot_be_resumed_is_unknown(void **state)
+{
+    (void)state;
+    host.suspend_rc = ERROR_FAIL;
+    host.resumes_in_vain = true;
+    move(NULL, "live");
+    expect_source(XHA_UNKNOWN, "suspend(7,2) resume(7,1) resume(7,1) resume(7,1) ");
+    assert_null(strstr(w.done.message, "runs on"));
+}
+
 static void stop_the_target(void)
 {
     host.stop_restoring = true;
@@ -775,6 +787,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(half_a_stream_that_libxl_calls_whole_is_not_restored, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(failed_restore_leaves_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_cannot_be_resumed_is_unknown, setup, teardown),
         cmocka_unit_test_setup_teardown(target_told_to_stop_says_so, setup, teardown),
         cmocka_unit_test_setup_teardown(target_without_memory_refuses_untouched, setup, teardown),
         cmocka_unit_test_setup_teardown(target_that_has_it_refuses_untouched, setup, teardown),
