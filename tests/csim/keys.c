@@ -37,6 +37,7 @@ static const struct key needs_keys[] = {
     { "affinity", KEY_TEXT, FIELD(xha_needs, affinity), NULL, 0 },
     { "anti_affinity", KEY_TEXT, FIELD(xha_needs, anti_affinity), NULL, 0 },
     { "relocate", KEY_BOOL, FIELD(xha_needs, relocate), NULL, 0 },
+    { "copy_storage", KEY_BOOL, FIELD(xha_needs, copy_storage), NULL, 0 }, /* storage = "copy" */
     { "failback", KEY_BOOL, FIELD(xha_needs, failback), NULL, 0 },
     { "migrate", KEY_WORD, FIELD(xha_needs, mode), mode_word, XHA_MOVE_MODE_N_ },
     { NULL, KEY_TEXT, 0, 0, NULL, 0 },

@@ -466,7 +466,7 @@ static bool guest_rests(struct csim *cs, int guest, int h, char *why, size_t len
         return true;
     if (d.phase == XHA_PH_FREE && d.wait_cause == XHA_CC_NO_PLACE &&
         (cs->tight || g->def->needs.anti_affinity[0] ||
-         (!g->def->needs.relocate && g->last_host >= 0 && !cs->host[g->last_host].power)))
+         (!xha_needs_relocates(&g->def->needs) && g->last_host >= 0 && !cs->host[g->last_host].power)))
         return true;
     if (d.phase == XHA_PH_OWNED && (d.report.state == XHA_ST_FAILED || d.report.state == XHA_ST_ERROR) &&
         d.report.cause == XHA_CAUSE_LIMIT && cs->now_ms - cs->settle_ms > 60000)

@@ -219,7 +219,7 @@ void xha_cl_place_need(const struct xha_cluster *cl, const struct xha_policy *po
     need_r->tier = policy->start_order;
     need_r->priority = policy->priority;
     need_r->restart = policy->react[XHA_FAIL_HOST] == XHA_REACT_RECOVER &&
-                      policy->protection != XHA_PROT_MONITOR && needs->relocate;
+                      policy->protection != XHA_PROT_MONITOR && xha_needs_relocates(needs);
     need_r->tags = bits(&cl->tags, needs->tags, NO_HOST_HAS);
     need_r->not_tags = bits(&cl->tags, needs->not_tags, 0);
     need_r->networks = bits(&cl->networks, needs->networks, NO_HOST_HAS);
@@ -334,7 +334,7 @@ uint8_t xha_cl_place_find(const struct xha_cluster *cl, const struct cl_dom *d, 
     struct xha_place_why why;
     uint32_t list[XHA_HOSTS_MAX], host;
 
-    if (!d->needs.relocate && d->phase == XHA_PH_FREE && d->owner != XHA_HOST_NONE)
+    if (!xha_needs_relocates(&d->needs) && d->phase == XHA_PH_FREE && d->owner != XHA_HOST_NONE)
         return xha_cl_place_may(cl, d, d->owner, text, len) ? d->owner : XHA_HOST_NONE;
     query.prefer = prefer < XHA_HOSTS_MAX ? prefer : XHA_PLACE_NONE;
     for (; avoid; avoid &= avoid - 1)
@@ -355,7 +355,7 @@ static uint32_t mates_of(struct xha_cluster *cl, const struct cl_dom *d, xha_hos
 
     for (uint32_t i = 0; i < cl->wanted.n && n < cl->group[d->together - 1].users; i++) {
         struct cl_dom *mate = &cl->st->dom[cl->wanted.item[i].what];
-        bool pinned = !mate->needs.relocate && mate->owner != XHA_HOST_NONE;
+        bool pinned = !xha_needs_relocates(&mate->needs) && mate->owner != XHA_HOST_NONE;
 
         if (mate->together != d->together || pinned)
             continue;

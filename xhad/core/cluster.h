@@ -101,6 +101,12 @@ struct xha_needs {
     bool copy_storage; /* storage = "copy" */
 };
 
+/* Whether it may be started on another host than its own: its disks must be there, too. Moving it is another matter. */
+static inline bool xha_needs_relocates(const struct xha_needs *needs)
+{
+    return needs->relocate && !needs->copy_storage;
+}
+
 enum xha_phase {
     XHA_PH_FREE, /* nobody's; runs nowhere. want_run: waits to be placed */
     XHA_PH_OWNED,

@@ -73,7 +73,7 @@ static struct xha_event arrival(const struct about *a, enum xha_event_type type,
     struct xha_event ev = { .type = type };
 
     ev.u.protect.policy = a->c.policy;
-    ev.u.protect.relocate = a->c.needs->relocate;
+    ev.u.protect.relocate = xha_needs_relocates(a->c.needs);
     ev.u.protect.ever_beat = a->c.report.ever_beat;
     ev.u.protect.recoveries = a->c.report.recoveries;
     ev.u.protect.term = term << TERM_SHIFT;
@@ -142,7 +142,7 @@ static void keep_policy(struct xha_node *node, struct about *a)
 {
     struct xha_event ev;
 
-    if (same_policy(a->v.policy, a->c.policy) && a->v.relocate == a->c.needs->relocate)
+    if (same_policy(a->v.policy, a->c.policy) && a->v.relocate == xha_needs_relocates(a->c.needs))
         return;
     ev = arrival(a, XHA_EV_PROTECT, 0);
     tell(node, a, &ev); /* busy: again when it has changed */
