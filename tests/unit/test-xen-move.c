@@ -41,6 +41,7 @@ static struct {
     bool stop_when_streamed; /* SIGTERM comes then */
     bool stop_restoring;     /* ... or in the midst of that */
     bool resumes_in_vain;
+    int64_t late_ms, late_at; /* so long after libxl was ended its guest suspends all the same */
     uint64_t free_kib;
     struct made stream;
     char log[256];
@@ -78,6 +79,11 @@ WRAP(libxl_dominfo *, libxl_list_domain, libxl_ctx *ctx, int *n_r)
     libxl_dominfo *list = calloc(2, sizeof(*list));
 
     (void)ctx;
+    if (host.late_at && xha_now_ms() >= host.late_at) {
+        host.dom.shutdown = true;
+        host.dom.shutdown_reason = LIBXL_SHUTDOWN_REASON_SUSPEND;
+        host.late_at = 0;
+    }
     if (host.mute) {
         free(list);
         return NULL;
@@ -98,6 +104,10 @@ WRAP(int, libxl_domain_suspend, libxl_ctx *ctx, uint32_t domid, int fd, int flag
         return ERROR_FAIL;
     if (host.stop_when_streamed)
         raise(SIGTERM);
+    if (host.late_ms) {
+        host.late_at = xha_now_ms() + host.late_ms;
+        return ERROR_FAIL;
+    }
     host.dom.shutdown = true;
     host.dom.shutdown_reason = LIBXL_SHUTDOWN_REASON_SUSPEND;
     return host.suspend_rc;
@@ -475,6 +485,32 @@ static void told_to_stop_before_the_trailer_leaves_it_running(void **state)
     assert_null(strstr(said, "=ok="));
 }
 
+/*
+ * libxl's helper ends with us, and nobody waits any more for the guest that it has told to suspend. In a process of
+ * its own: the flag of SIGTERM is for the rest of a worker's life.
+ */
+static void guest_that_suspends_late_is_resumed(void **state)
+{
+    int status;
+    pid_t pid;
+
+    (void)state;
+    fflush(NULL);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        host.stop_when_streamed = true;
+        host.late_ms = 2000;
+        move(NULL, "live");
+        _exit(w.done.result == XHA_REFUSED && strcmp(host.log, "suspend(7,2) resume(7,1) ") == 0 &&
+                      host.late_at == 0 && !host.dom.shutdown
+                  ? 0
+                  : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
 static void fail_restore(void)
 {
     host.restore_rc = ERROR_FAIL;
@@ -787,6 +823,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(half_a_stream_that_libxl_calls_whole_is_not_restored, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(failed_restore_leaves_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(guest_that_suspends_late_is_resumed, setup, teardown),
         cmocka_unit_test_setup_teardown(what_cannot_be_resumed_is_unknown, setup, teardown),
         cmocka_unit_test_setup_teardown(target_told_to_stop_says_so, setup, teardown),
         cmocka_unit_test_setup_teardown(target_without_memory_refuses_untouched, setup, teardown),
