@@ -19,7 +19,6 @@
 #include <unistd.h>
 
 #define ANSWER_MS 60000 /* for the receiver to restore what it has; only its words are waited for */
-#define SETTLE_MS 1000  /* for a guest that was told to suspend when the move was given up */
 
 struct source {
     struct xha_work *w;
@@ -129,7 +128,7 @@ static void give_up(struct source *s, const struct xha_sent *sent, const char *l
 
     xha_wire_free(xha_steal_ptr(s->wire)); /* the receiver learns it by this */
     xha_suspend_end_log(s->domid);
-    if (xha_suspend_undo(w, s->domid, SETTLE_MS) < 0)
+    if (xha_suspend_undo(w, s->domid, xha_suspend_settle_ms()) < 0)
         xha_work_unknown(w, "%s was not moved (%s) and could not be resumed: %s", w->who, why,
                          xha_lx_error(&w->lx));
     else

@@ -24,7 +24,6 @@
 #define BANNER_MS 60000  /* somebody may have to type a password */
 #define READY_MS  120000 /* for the receiver to attach the devices */
 #define REPORT_MS 60000
-#define SETTLE_MS 1000
 #define AWAY      "--migratedaway" /* what xl calls a domain that may be somebody else's already */
 
 struct stock {
@@ -93,12 +92,13 @@ static int run_command(struct stock *s)
 static void end_command(struct stock *s)
 {
     const struct timespec pause = { .tv_nsec = 20000000 };
+    const int turns = xha_work_told_to_stop() ? 25 : 100; /* told to stop we have only seconds */
 
     if (s->to >= 0)
         close(xha_steal_fd(&s->to));
     if (s->from >= 0)
         close(xha_steal_fd(&s->from));
-    for (int i = 0; s->child > 0 && i < 100; i++) {
+    for (int i = 0; s->child > 0 && i < turns; i++) {
         if (waitpid(s->child, NULL, WNOHANG) != 0)
             s->child = -1;
         else
@@ -119,7 +119,7 @@ static void give_up(struct stock *s, const char *why)
 
     end_command(s);
     xha_suspend_end_log(s->domid);
-    if (xha_suspend_undo(w, s->domid, SETTLE_MS) < 0)
+    if (xha_suspend_undo(w, s->domid, xha_suspend_settle_ms()) < 0)
         xha_work_unknown(w, "%s was not moved (%s) and could not be resumed: %s", w->who, why,
                          xha_lx_error(&w->lx));
     else

@@ -9,6 +9,9 @@
 #define TRIES   3
 #define POLL_MS 50
 
+#define SETTLE_MS         1000
+#define SETTLE_STOPPED_MS 3000 /* xhad kills 5 s after it has told us to stop */
+
 bool xha_suspend_can_live(struct xha_lx *lx, const libxl_dominfo *info)
 {
     libxl_physinfo phys;
@@ -19,6 +22,11 @@ bool xha_suspend_can_live(struct xha_lx *lx, const libxl_dominfo *info)
           (phys.cap_shadow || (phys.cap_hap && info->domain_type != LIBXL_DOMAIN_TYPE_PV));
     libxl_physinfo_dispose(&phys);
     return can;
+}
+
+int64_t xha_suspend_settle_ms(void)
+{
+    return xha_work_told_to_stop() ? SETTLE_STOPPED_MS : SETTLE_MS;
 }
 
 int xha_suspend_undo(struct xha_work *w, uint32_t domid, int64_t settle_ms)

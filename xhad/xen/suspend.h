@@ -15,6 +15,9 @@ bool xha_suspend_can_live(struct xha_lx *lx, const libxl_dominfo *info);
  */
 int xha_suspend_undo(struct xha_work *w, uint32_t domid, int64_t settle_ms);
 
+/* How long that may take: longer when libxl's helper was ended with us, and so nobody has waited for the guest. */
+int64_t xha_suspend_settle_ms(void);
+
 /* Ends the log of dirty pages, which a helper that was killed leaves on, and which slows the guest down. */
 void xha_suspend_end_log(uint32_t domid);
 
