@@ -1,10 +1,12 @@
 /*
  * move.c - the two ends of a move between simulated hosts: the wire is the real one (xhad/move/), only what
- * streams over it is not a guest's memory but blanks and a line of JSON.
+ * streams over it is not a guest's memory but blanks and a line of JSON. Disks that move along are real files,
+ * copied by what copies them in xhad-xen.
  */
 #include "tests/daemon/sim/sim.h"
 #include "xhad/base/cleanup.h"
 #include "xhad/base/file.h"
+#include "xhad/move/disk.h"
 #include "xhad/move/talk.h"
 #include <inttypes.h>
 #include <limits.h>
@@ -300,5 +302,91 @@ void sim_perform_receive(void)
     free(config);
     xha_talk_answer(&talk, wire, sim_done.result == XHA_OK ? XHA_ANSWER_DONE : XHA_ANSWER_REFUSED,
                     sim_done.refusal, sim_done.message);
+    xha_wire_free(wire);
+}
+
+/* ---- disks ---- */
+
+/* The disks of the job's stored configuration; -1 after refusing. */
+static int list_disks(struct xha_disk **disks_r, size_t *n_r)
+{
+    XHA_CLEANUP_FREE char *text = NULL;
+    json_t *config;
+    char err[256];
+    size_t len;
+    int r;
+
+    if (is_there())
+        return -1;
+    if (xha_file_read(sim_job.config, STREAM_MAX, &text, &len) < 0) {
+        sim_refuse(XHA_REFUSAL_OTHER, "%s: %s", sim_job.config, strerror(errno));
+        return -1;
+    }
+    config = json_loadb(text, len, 0, NULL);
+    r = xha_disk_list(config, disks_r, n_r, err, sizeof err);
+    json_decref(config);
+    if (r < 0)
+        sim_refuse(XHA_REFUSAL_UNSUPPORTED, "%s: %s", sim_job.name, err);
+    return r;
+}
+
+static void disks_done(int r, const char *what, const struct xha_copied *copied, const char *err)
+{
+    if (r < 0)
+        sim_refuse(copied->refusal, "%s: its disks were not %s: %s", sim_job.name, what, err);
+    else
+        sim_ok("%s: %" PRIu64 " disks were %s, %" PRIu64 " bytes", sim_job.name, copied->disks, what,
+               copied->bytes);
+}
+
+void sim_perform_send_disks(void)
+{
+    const struct xha_talk talk = begin();
+    const struct xha_hello hello = { .version = XHA_WIRE_VERSION,
+                                     .kind = XHA_HELLO_DISKS,
+                                     .move_id = sim_job.move.id,
+                                     .uuid = sim_job.uuid,
+                                     .mode = "copy" };
+    XHA_CLEANUP_FREE struct xha_disk *disks = NULL;
+    struct xha_copied copied = { 0 };
+    struct xha_wire *wire = NULL;
+    char err[XHA_ANSWER_TEXT];
+    size_t n;
+    int r;
+
+    if (list_disks(&disks, &n) < 0)
+        return;
+    r = xha_talk_connect(&talk, &wire, err, sizeof err);
+    if (r == 0)
+        r = xha_talk_offer(&talk, wire, &hello, NULL, &copied.refusal, err, sizeof err);
+    mishap("abort");
+    if (r == 0)
+        r = xha_disk_send_all(&talk, wire, disks, n, &copied, err, sizeof err);
+    disks_done(r, "sent", &copied, err);
+    xha_wire_free(wire);
+}
+
+void sim_perform_receive_disks(void)
+{
+    const struct xha_talk talk = begin();
+    XHA_CLEANUP_FREE struct xha_disk *disks = NULL;
+    struct xha_copied copied = { 0 };
+    struct xha_wire *wire = NULL;
+    struct xha_hello hello;
+    char err[XHA_ANSWER_TEXT];
+    size_t n;
+    int r;
+
+    if (list_disks(&disks, &n) < 0)
+        return;
+    r = xha_talk_accept(&talk, XHA_HELLO_DISKS, STDOUT_FILENO, &wire, &hello, err, sizeof err);
+    if (r == 0) {
+        xha_talk_answer(&talk, wire, XHA_ANSWER_READY, XHA_REFUSAL_OTHER, "");
+        r = xha_disk_receive_all(&talk, wire, disks, n, &copied, err, sizeof err);
+    }
+    disks_done(r, "received", &copied, err);
+    if (wire)
+        xha_talk_answer(&talk, wire, r == 0 ? XHA_ANSWER_DONE : XHA_ANSWER_REFUSED, sim_done.refusal,
+                        sim_done.message);
     xha_wire_free(wire);
 }

@@ -119,6 +119,8 @@ void sim_perform_import(void);
 
 void sim_perform_migrate(void);
 void sim_perform_receive(void);
+void sim_perform_send_disks(void);
+void sim_perform_receive_disks(void);
 
 /* ---- the roles ---- */
 

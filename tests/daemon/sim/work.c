@@ -209,8 +209,10 @@ static void perform(void)
         [XHA_VERB_MONITOR] = perform_monitor,
         [XHA_VERB_MIGRATE] = sim_perform_migrate,
         [XHA_VERB_RECEIVE] = sim_perform_receive,
+        [XHA_VERB_SEND_DISKS] = sim_perform_send_disks,
+        [XHA_VERB_RECEIVE_DISKS] = sim_perform_receive_disks,
     };
-    const bool own_lock = sim_job.verb == XHA_VERB_MIGRATE || sim_job.verb == XHA_VERB_RECEIVE;
+    const bool own_lock = sim_job.verb >= XHA_VERB_MIGRATE && sim_job.verb <= XHA_VERB_RECEIVE_DISKS;
     int lock = own_lock ? -1 : sim_lock();
 
     if (verb[sim_job.verb])
