@@ -14,7 +14,7 @@ other=$(((n + 1) % 3 + 1))
 counter() { XHA_SIM_DIR=$T/h${1#h}/sim "$sim" ctl get "$2" "$3" 2>/dev/null; } # HOST NAME FIELD
 
 ha "$other" migrate g1 "$to" >"$T/said" 2>&1
-is $? 0 "a move ordered on a third host is waited for: $(tail -n 1 "$T/said" | cut -c 1-120)"
+is $? 0 "a move ordered on a third host is waited for: $(tail -n 1 "$T/said" | command cut -c 1-120)"
 is "$(host_of "$n" g1)" "$to" "the domain has another owner"
 is "$(copies g1)" 1 "... and runs once"
 is "$(begun_on "${to#h}" start g1)" 0 "... it was not started anew"
@@ -35,7 +35,7 @@ shown "... on" runs_on 1 g1 "$to"
 
 # A host is emptied.
 ha "$other" maintenance "$to" on >"$T/said" 2>&1
-is $? 0 "a host is emptied: $(tail -n 1 "$T/said" | cut -c 1-120)"
+is $? 0 "a host is emptied: $(tail -n 1 "$T/said" | command cut -c 1-120)"
 for g in g1 g2; do
     isnt "$(host_of 1 $g)" "$to" "... $g is elsewhere"
     is "$(copies $g)" 1 "... once"

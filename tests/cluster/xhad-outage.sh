@@ -87,7 +87,7 @@ n=${owner#h}
 other=$((n % 3 + 1))
 rm -f "$T/power/log"
 ha "$n" host-shutdown >"$T/said" 2>&1
-is $? 0 "a host is prepared for its shutdown: $(tail -n 1 "$T/said" | cut -c 1-100)"
+is $? 0 "a host is prepared for its shutdown: $(tail -n 1 "$T/said" | command cut -c 1-100)"
 xhad_stop "$n"
 stop_corosync "$n"
 shown "its domain is elsewhere" runs "$other" g1
