@@ -36,6 +36,7 @@ history=$(ha "$other" log --json -n 1000)
 isnt "$(jq -r "select(.at == \"$owner\") | .text" <<<"$history" | grep -c 'xhad came up')" 0 \
     "another host's log tells what happened on its host"
 is "$(jq -r 'select(.cause == "protected") | .text' <<<"$history")" "g1 is protected" "what was ordered it tells once"
+is "$(jq -r 'select(.cause == "settings") | .index' <<<"$history" | uniq -d)" "" "... of no domain, too"
 is "$(jq .ms <<<"$history" | sort -n -c 2>&1)" "" "in the order of time"
 is "$(ha "$other" log --json -n 3 | wc -l)" 3 "as many lines as were wanted"
 

@@ -33,12 +33,17 @@ static json_int_t index_of(const json_t *entry)
     return json_integer_value(json_object_get(entry, "index"));
 }
 
+static bool same_member(const json_t *a, const json_t *b, const char *key)
+{
+    const json_t *x = json_object_get(a, key), *y = json_object_get(b, key);
+
+    return (!x && !y) || json_equal(x, y);
+}
+
 static bool same_fact(const json_t *a, const json_t *b)
 {
-    return index_of(a) == index_of(b) &&
-           json_equal(json_object_get(a, "cause"), json_object_get(b, "cause")) &&
-           json_equal(json_object_get(a, "uuid"), json_object_get(b, "uuid")) &&
-           json_equal(json_object_get(a, "text"), json_object_get(b, "text"));
+    return index_of(a) == index_of(b) && same_member(a, b, "cause") && same_member(a, b, "uuid") &&
+           same_member(a, b, "text");
 }
 
 struct fact {
