@@ -164,7 +164,8 @@ static void bench_host_down(struct xha_place *p)
         uint32_t host = below(HOSTS), n;
         double from = now_ns();
 
-        if (xha_place_leave(p, &host, 1, XHA_PLACE_LEAVE_RESTART, XHA_PLACE_BEST_FIT, XHA_PLACE_NONE, move, DOMAINS, &n))
+        if (xha_place_leave(p, &host, 1, XHA_PLACE_LEAVE_RESTART, XHA_PLACE_BEST_FIT, XHA_PLACE_NONE, move,
+                            DOMAINS, &n))
             abort();
         ns[i] = now_ns() - from;
         moves += n;

@@ -177,8 +177,8 @@ static void test_the_way_does_not_matter(void **state)
         other = rebuilt(&t);
         memset(one, 0, sizeof(one));
         memset(two, 0, sizeof(two));
-        assert_int_equal(xha_place_leave(t.place, hosts, 2, XHA_PLACE_LEAVE_ALL, XHA_PLACE_BEST_FIT, NONE, one,
-                                         TWIN_DOMAINS, &n_one),
+        assert_int_equal(xha_place_leave(t.place, hosts, 2, XHA_PLACE_LEAVE_ALL, XHA_PLACE_BEST_FIT, NONE,
+                                         one, TWIN_DOMAINS, &n_one),
                          XHA_PLACE_OK);
         assert_int_equal(xha_place_leave(other, hosts, 2, XHA_PLACE_LEAVE_ALL, XHA_PLACE_BEST_FIT, NONE, two,
                                          TWIN_DOMAINS, &n_two),
