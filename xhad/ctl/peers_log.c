@@ -46,92 +46,91 @@ static bool same_fact(const json_t *a, const json_t *b)
            same_member(a, b, "text");
 }
 
-struct fact {
-    json_int_t index;
+struct item {
+    json_int_t ms, index;
+    size_t at; /* its place among those of the same millisecond; then its place in the line of time */
     json_t *entry;
+    bool again;
 };
+
+static int by_time(const void *a, const void *b)
+{
+    const struct item *x = a, *y = b;
+
+    if (x->ms != y->ms)
+        return x->ms < y->ms ? -1 : 1;
+    return (x->at > y->at) - (x->at < y->at);
+}
 
 static int by_index(const void *a, const void *b)
 {
-    const struct fact *x = a, *y = b;
+    const struct item *const *x = a, *const *y = b;
 
-    return (x->index > y->index) - (x->index < y->index);
+    if ((*x)->index != (*y)->index)
+        return (*x)->index < (*y)->index ? -1 : 1;
+    return ((*x)->at > (*y)->at) - ((*x)->at < (*y)->at);
 }
 
-/* What was ordered, sorted; the caller frees. */
-static struct fact *facts_of(json_t *entries, size_t *n_r)
+/* The one that was noted first stands for all. */
+static void mark_again(struct item *items, size_t n)
 {
-    struct fact *facts = calloc(json_array_size(entries) + 1, sizeof *facts);
+    struct item **by = calloc(n + 1, sizeof *by);
+
+    if (!by)
+        abort();
+    for (size_t i = 0; i < n; i++) {
+        items[i].at = i;
+        by[i] = &items[i];
+    }
+    qsort(by, n, sizeof *by, by_index);
+    for (size_t first = 0, i = 0; i < n; i++) {
+        if (by[i]->index != by[first]->index)
+            first = i;
+        for (size_t j = first; j < i && by[i]->index > 0 && !by[i]->again; j++) {
+            if (by[j]->again || !same_fact(by[j]->entry, by[i]->entry))
+                continue;
+            by[i]->again = true;
+            json_object_set_new(by[j]->entry, "at", json_null());
+        }
+    }
+    free(by);
+}
+
+static size_t take(struct item *items, size_t n, const json_t *entries)
+{
     json_t *entry;
     size_t i;
 
-    if (!facts)
-        abort();
-    *n_r = 0;
     json_array_foreach(entries, i, entry)
     {
-        if (index_of(entry) > 0)
-            facts[(*n_r)++] = (struct fact){ .index = index_of(entry), .entry = entry };
+        if (!json_is_object(entry))
+            continue;
+        items[n] = (struct item){ .ms = moment(entry), .index = index_of(entry), .at = n, .entry = entry };
+        n++;
     }
-    qsort(facts, *n_r, sizeof *facts, by_index);
-    return facts;
+    return n;
 }
 
-/* The same fact as another host noted it; NULL: none. */
-static json_t *find(const struct fact *facts, size_t n, const json_t *entry)
-{
-    const struct fact key = { .index = index_of(entry) };
-    const struct fact *at = key.index > 0 ? bsearch(&key, facts, n, sizeof *facts, by_index) : NULL;
-
-    if (!at)
-        return NULL;
-    while (at > facts && at[-1].index == key.index)
-        at--;
-    for (; at < facts + n && at->index == key.index; at++)
-        if (same_fact(at->entry, entry))
-            return at->entry;
-    return NULL;
-}
-
-/* The last of them, so many lines. Takes over entries. */
-static json_t *newest(json_t *entries, size_t lines)
-{
-    const size_t n = json_array_size(entries);
-    json_t *last;
-
-    if (n <= lines)
-        return entries;
-    last = json_array();
-    for (size_t i = n - lines; i < n; i++)
-        json_array_append(last, json_array_get(entries, i));
-    json_decref(entries);
-    return last;
-}
-
-/* Both are in their order of time, and so is the result: the newest of both, so many lines. */
+/* One line of time of both, the newest of it, so many lines. Takes over old. */
 static json_t *merge(json_t *old, const json_t *more, size_t lines)
 {
-    json_t *all = json_array(), *entry;
-    size_t at = 0, n_facts, i;
-    struct fact *facts = facts_of(old, &n_facts);
+    struct item *items = calloc(json_array_size(old) + json_array_size(more) + 1, sizeof *items);
+    const size_t n = items ? take(items, take(items, 0, old), more) : 0;
+    json_t *all = json_array();
+    size_t kept = 0;
 
-    json_array_foreach(more, i, entry)
-    {
-        json_t *known = json_is_object(entry) ? find(facts, n_facts, entry) : NULL;
-
-        if (known)
-            json_object_set_new(known, "at", json_null());
-        if (known || !json_is_object(entry))
-            continue;
-        for (; at < json_array_size(old) && moment(json_array_get(old, at)) <= moment(entry); at++)
-            json_array_append(all, json_array_get(old, at));
-        json_array_append(all, entry);
-    }
-    for (; at < json_array_size(old); at++)
-        json_array_append(all, json_array_get(old, at));
-    free(facts);
+    if (!items)
+        abort();
+    qsort(items, n, sizeof *items, by_time);
+    mark_again(items, n);
+    for (size_t i = 0; i < n; i++)
+        kept += !items[i].again;
+    for (size_t i = 0; i < n; i++)
+        if (!items[i].again && kept-- <= lines)
+            json_array_append(all, items[i].entry);
+    free(items);
     json_decref(old);
-    return newest(all, lines);
+    return all;
 }
 
 static void say_where(const struct xha_peers *p, json_t *entries, unsigned host)
