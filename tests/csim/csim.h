@@ -194,8 +194,9 @@ struct csim_host {
     uint64_t wd_boot;     /* the last boot in which its watchdog was armed */
     int64_t away_ms;      /* last not in one ring with everybody that is there */
     int64_t unquorate_ms; /* last without quorum */
-    int64_t proof_ms;     /* of its last incarnation: proven dead at, -1: not */
-    uint64_t proof_boot;  /* boots up to this one are proven dead */
+    int64_t maintenance_ms;
+    int64_t proof_ms;    /* of its last incarnation: proven dead at, -1: not */
+    uint64_t proof_boot; /* boots up to this one are proven dead */
     uint64_t deeds;
 };
 
@@ -398,6 +399,7 @@ void csim_net_reform(struct csim *cs, const struct sim_future *f);
 void csim_net_order(struct csim *cs, int host);
 void csim_net_deliver(struct csim *cs, int host);
 void csim_net_votes(struct csim *cs);
+void csim_net_recount(struct csim *cs);
 void csim_net_quorum(struct csim *cs, const struct sim_future *f);
 void csim_net_send(struct csim *cs, int host, enum csim_out_kind kind, const uint8_t *bytes, size_t len);
 /* xhad is gone: what it had said is partly with corosync, the rest is lost. */

@@ -62,6 +62,8 @@ static void guest_answered(struct csim *cs, const struct csim_ask *ask, int rc)
     struct csim_guest *g = &cs->guest[ask->guest];
 
     g->order_ms = cs->now_ms;
+    if (rc == XHA_CORE_E_UNKNOWN)
+        g->tangled = true;
     if (--g->orders_open == 0 && !g->tangled)
         g->unclear = rc ? g->unclear : false;
     else
@@ -247,7 +249,8 @@ static void settle_requests(struct csim *cs, int h)
             ask_host(cs, h, XHA_RQ_HOST_MAINTENANCE, (int)k, false);
         if (!cs->host[h].node)
             return;
-        if (host.state == XHA_HOST_LOST && !cs->host[k].power && cs->script->host[k].no_fence &&
+        if (host.state == XHA_HOST_LOST &&
+            (cs->host[k].left || (!cs->host[k].power && cs->script->host[k].no_fence)) &&
             !is_asked(cs, XHA_RQ_CONFIRM_FENCED, -1, (int)k)) {
             csim_rules_proof(cs, (int)k);
             ask_host(cs, h, XHA_RQ_CONFIRM_FENCED, (int)k, true);
@@ -271,8 +274,14 @@ void csim_begin_requests(struct csim *cs)
     unsigned open = 0;
 
     csim_in(cs, cs->settling ? 10000 : SETUP_EVERY_MS, future(CSIM_F_SETUP, 0, 0));
-    if (h < 0)
+    if (h < 0) {
+        if (cs->settling &&
+            cs->now_ms - cs->settle_ms > 60000) /* the survivors were too few: all are needed */
+            for (unsigned k = 0; k < cs->n_hosts; k++)
+                if (cs->host[k].listed)
+                    csim_host_power_on(cs, (int)k);
         return;
+    }
     if (!cs->settings_done && !is_asked(cs, XHA_RQ_SETTINGS, -1, -1)) {
         ask_host(cs, h, XHA_RQ_SETTINGS, -1, true);
         ask_host(cs, h, XHA_RQ_ARM, -1, cs->script->armed);
@@ -326,9 +335,14 @@ void csim_settle(struct csim *cs)
         if (host->xhad_go_ms > cs->now_ms)
             csim_in(cs, 1, future(CSIM_F_GO, (int)h, host->boot));
         host->xhad_go_ms = 0;
+        if (host->left) { /* taken out of corosync's list, too */
+            host->listed = false;
+            csim_net_stop(cs, (int)h);
+        }
         if (host->listed && !host->power && all)
             csim_host_power_on(cs, (int)h);
     }
+    csim_net_recount(cs);
     for (unsigned g = 0; g < cs->n_guests; g++) {
         struct csim_guest *guest = &cs->guest[g];
 

@@ -552,6 +552,17 @@ void csim_net_votes(struct csim *cs)
             quorum_tell(cs, (int)h, quorate_count(cs, best), yes + csim_some(cs, 1, 30));
 }
 
+/* The list of hosts has changed. */
+void csim_net_recount(struct csim *cs)
+{
+    for (unsigned h = 0; h < cs->n_hosts; h++) {
+        const struct csim_ring *r = cs->host[h].ring < 0 ? NULL : &cs->ring[cs->host[h].ring];
+
+        if (r && !r->stalled)
+            quorum_tell(cs, (int)h, quorate_count(cs, r->members), cs->now_ms);
+    }
+}
+
 void csim_net_quorum(struct csim *cs, const struct sim_future *f)
 {
     struct csim_host *host = &cs->host[f->a];

@@ -134,7 +134,8 @@ void csim_rules_told(struct csim *cs, int host)
             continue;
         guest->word = true;
         /* A stop of its own: when nothing disturbs this host for a while, everybody knows. */
-        if (guest->death_shut && guest->death_reason == XHA_SHUTDOWN_POWEROFF &&
+        if (cs->host[host].boot == guest->last_boot && guest->death_shut &&
+            guest->death_reason == XHA_SHUTDOWN_POWEROFF &&
             guest->def->policy.react[XHA_FAIL_POWEROFF] == XHA_REACT_RESPECT) {
             guest->stop_host = host;
             guest->stop_ms_seen = cs->now_ms;
@@ -196,6 +197,21 @@ static void rules_start(struct csim *cs, int h, const struct xha_action *act, in
         csim_fail(cs, "rule 5: %s of %s on %s, which powered itself off", verb, g->name, cs->host[h].name);
 }
 
+/* Rule 2: after a move it goes on where the order of messages says, and not before. */
+static void rules_resume(struct csim *cs, int h, const struct xha_action *act, int guest)
+{
+    struct xha_cluster_domain d;
+    bool undecided;
+
+    if (xha_cluster_find(xha_node_state(cs->host[h].node), &act->uuid, &d))
+        return;
+    undecided = (d.phase == XHA_PH_OWNED && !d.committed) ||
+                (d.phase == XHA_PH_MOVING && d.move.id == act->u.deed.move.id);
+    if (d.owner != h || d.phase == XHA_PH_FREE || (act->u.deed.move.id && undecided))
+        csim_fail(cs, "rule 2: resume of %s on %s before its move is decided", name_of(cs, guest),
+                  cs->host[h].name);
+}
+
 static void rules_destroy(struct csim *cs, int h, const struct xha_action *act, int guest)
 {
     const struct csim_guest *g = &cs->guest[guest];
@@ -249,6 +265,8 @@ void csim_rules_action(struct csim *cs, int h, const struct xha_action *act, int
                   name_of(cs, guest), host->name);
     if (act->type == XHA_ACT_START || act->type == XHA_ACT_RESTORE)
         rules_start(cs, h, act, guest);
+    else if (act->type == XHA_ACT_RESUME)
+        rules_resume(cs, h, act, guest);
     else if (act->type == XHA_ACT_DESTROY)
         rules_destroy(cs, h, act, guest);
 }
@@ -269,8 +287,8 @@ static void rule_fenced(struct csim *cs, int h, int target)
         return;
     if (cs->cover)
         cs->cover->fenced_by[view.fenced_by]++;
-    if (view.fenced_by == XHA_FENCED_REBOOT || view.state != XHA_HOST_FENCED)
-        return;
+    if (view.fenced_by == XHA_FENCED_REBOOT || view.state != XHA_HOST_FENCED || host->left)
+        return; /* left: it runs nothing of theirs, and rule 1 sees to it */
     same = !memcmp(&view.info.incarnation.boot, &now_boot, sizeof(now_boot));
     if (same && host->power)
         csim_fail(cs, "rule 8: %s calls %s fenced (by %s), and it runs", cs->host[h].name, host->name,
@@ -283,6 +301,29 @@ static void rule_fenced(struct csim *cs, int h, int target)
                   cs->host[h].name, host->name, (long long)(cs->now_ms - host->wd_poked_ms), (long long)w);
 }
 
+/* Where the policies and an operator allow it. */
+static void rule_placed(struct csim *cs, int h, const struct xha_cluster_action *act)
+{
+    const struct xha_cluster *st = xha_node_state(cs->host[h].node);
+    struct xha_cluster_host on;
+    struct xha_cluster_domain d, other;
+
+    if (xha_cluster_find(st, &act->uuid, &d) || d.phase != XHA_PH_OWNED || d.owner != act->host)
+        return;
+    if (xha_cluster_host(st, act->host, &on) && on.maintenance &&
+        cs->now_ms - cs->host[act->host].maintenance_ms > 2000) /* by then nothing older is on its way */
+        csim_fail(cs, "%s is placed on %s, which is in maintenance", d.name, cs->host[act->host].name);
+    for (uint32_t i = 0; i < xha_cluster_count(st); i++) {
+        xha_cluster_domain(st, i, &other);
+        if (memcmp(&other.uuid, &d.uuid, sizeof(d.uuid)) && other.phase == XHA_PH_OWNED &&
+            other.owner == act->host && other.want_run && d.needs->anti_affinity[0] &&
+            !strcmp(d.needs->anti_affinity, other.needs->anti_affinity) &&
+            cs->now_ms - cs->guest[csim_guest_find(cs, &other.uuid)].order_ms > 2000)
+            csim_fail(cs, "%s is placed on %s, where %s is, which is to be apart from it", d.name,
+                      cs->host[act->host].name, other.name);
+    }
+}
+
 void csim_rules_cluster(struct csim *cs, int h, const struct xha_cluster_action *act)
 {
     if (act->type == XHA_CACT_NOTE) {
@@ -290,6 +331,10 @@ void csim_rules_cluster(struct csim *cs, int h, const struct xha_cluster_action 
             cs->cover->note[act->u.said.cause]++;
         if (act->u.said.cause == XHA_CC_HOST_FENCED && act->host < cs->n_hosts)
             rule_fenced(cs, h, act->host);
+        if (act->u.said.cause == XHA_CC_MAINTENANCE_ON)
+            cs->host[act->host].maintenance_ms = cs->now_ms;
+        if (act->u.said.cause == XHA_CC_PLACED)
+            rule_placed(cs, h, act);
     } else if (act->type == XHA_CACT_ALARM) {
         if (cs->cover)
             cs->cover->alarm[act->u.said.cause]++;
@@ -447,6 +492,12 @@ static bool is_wanted(const struct csim_guest *g, const struct xha_cluster_domai
     return g->wish == CSIM_WISH_RUN && !(g->death_ms >= 0 && !d->want_run);
 }
 
+static bool is_away(const struct csim *cs, int host)
+{
+    return host >= 0 && host < (int)cs->n_hosts &&
+           (!cs->host[host].power || !cs->host[host].listed || cs->host[host].left);
+}
+
 /* Whether a domain is as it should be: running where it is owned, or at rest for a reason. */
 static bool guest_rests(struct csim *cs, int guest, int h, char *why, size_t len)
 {
@@ -466,7 +517,7 @@ static bool guest_rests(struct csim *cs, int guest, int h, char *why, size_t len
         return true;
     if (d.phase == XHA_PH_FREE && d.wait_cause == XHA_CC_NO_PLACE &&
         (cs->tight || g->def->needs.anti_affinity[0] ||
-         (!xha_needs_relocates(&g->def->needs) && g->last_host >= 0 && !cs->host[g->last_host].power)))
+         (!xha_needs_relocates(&g->def->needs) && (is_away(cs, g->last_host) || is_away(cs, d.owner)))))
         return true;
     if (d.phase == XHA_PH_OWNED && (d.report.state == XHA_ST_FAILED || d.report.state == XHA_ST_ERROR) &&
         d.report.cause == XHA_CAUSE_LIMIT && cs->now_ms - cs->settle_ms > 60000)

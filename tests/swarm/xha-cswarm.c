@@ -6,9 +6,10 @@
  *     xha-cswarm --play FILE.sim [-v]
  *
  * Prints TAP: one case for all seeds. A failing seed is printed with its reason and the shrunk story; --keep
- * writes it to DIR/seed-N.sim. --seconds ends the run early, in the middle of the seeds. --seed N plays one
- * and tells its story (-v: all of it); --script prints the script instead, --shrink the least that fails. Exit
- * status: 0 all well, 1 a rule was broken, 2 usage.
+ * writes it to DIR/seed-N.sim, --quiet names all failing seeds as they come and shrinks none, --first is content
+ * with one. --seconds ends the run early, in the middle of the seeds. --seed N plays one and tells its story (-v:
+ * all of it); --script prints the script instead, --shrink the least that fails. Exit status: 0 all well, 1 a rule
+ * was broken, 2 usage.
  */
 #include "tests/swarm/cluster.h"
 #include "tests/swarm/drive.h"

@@ -3,7 +3,7 @@
  *
  * What a core sends is delivered to all hosts of its side, in one order. net_split() draws new sides: what was not
  * yet delivered is delivered or dropped before the new view, as the test wants. Time stands still but for
- * net_pass(), and what new hosts wait for in net_run().
+ * net_pass(), and what new hosts, and few, wait for in net_run().
  */
 #ifndef XHA_TEST_CLUSTER_NET_H
 #define XHA_TEST_CLUSTER_NET_H
@@ -230,7 +230,7 @@ static inline struct xha_cluster_policy net_policy(int64_t takeover_ms)
     return policy;
 }
 
-/* A new host waits a moment before it says HELLO: word of lost quorum may be on its way. */
+/* New hosts, and few, wait a moment before they say HELLO: word of lost quorum may be on its way. */
 static inline bool net_waits(struct net *net)
 {
     bool any = false;
@@ -242,7 +242,7 @@ static inline bool net_waits(struct net *net)
         if (!net->host[h].up || net->host[h].frozen)
             continue;
         xha_cluster_status(net->host[h].core, &status);
-        if (status.synced || status.epoch || !status.members)
+        if (status.synced || !status.members)
             continue;
         net->now_ms += any ? 0 : 300;
         any = true;

@@ -383,6 +383,8 @@ static void absent(struct xha_cluster *cl, uint8_t host, bool cold)
         h->state = XHA_HOST_LOST;
         h->fenced_by = XHA_FENCED_NOT;
     }
+    if (cold)
+        h->info.armed = false; /* it may have been disarmed, or have left, since */
     if (h->executor != XHA_HOST_NONE && !cl_in(cl->st->members, h->executor))
         h->executor = XHA_HOST_NONE;
 }

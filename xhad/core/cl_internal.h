@@ -284,6 +284,7 @@ struct cl_state {
     uint64_t known_at;       /* host_changes of the sums below */
     xha_hostset known, lost; /* known: neither unknown nor left */
     bool founded, majority, settled;
+    uint64_t policy_hash;
     uint32_t n, n_slots, n_buckets, n_free, n_moving;
     uint64_t hash;
     uint32_t *order; /* slots of those in it, dense */
@@ -479,6 +480,7 @@ void xha_cl_append(struct cl_state *st, struct list *list, enum cl_list kind, st
 void xha_cl_remove(struct cl_state *st, enum cl_list kind, struct cl_dom *d);
 void xha_cl_hash_dom(struct cl_state *st, struct cl_dom *d, bool fixed);
 void xha_cl_hash_host(struct cl_state *st, uint8_t host);
+void xha_cl_hash_policy(struct cl_state *st); /* after a change of the settings */
 uint64_t xha_cl_hash_all(const struct cl_state *st);
 void xha_cl_settle(struct cl_state *st, struct cl_dom *d); /* after a change: lists, sums, hash */
 bool xha_cl_runs(const struct cl_dom *d);

@@ -21,6 +21,8 @@ static void whead(struct cl_wire *w, struct cl_state *st)
     xha_cl_wbool(w, &st->armed);
     xha_cl_w64(w, &st->terms);
     xha_cl_wsettings(w, &st->policy);
+    if (w->reads)
+        xha_cl_hash_policy(st);
 }
 
 static void wend(struct cl_wire *w, uint32_t *n, uint64_t *hash)

@@ -160,8 +160,9 @@ static void fetch(struct xha_cluster *cl, uint8_t host)
     for (uint32_t i = h->homed.head; i != NONE32; i = cl->st->dom[i].link[CL_L_HOMED].next) {
         struct cl_dom *d = &cl->st->dom[i];
 
-        if (!movable(d) || d->report.state != XHA_ST_RUNNING || cl->eye[d->owner].evac_flies ||
-            xha_cl_may_move(cl, d, host) || !xha_cl_place_may(cl, d, host, NULL, 0))
+        if (!movable(d) || !xha_needs_relocates(&d->needs) || d->report.state != XHA_ST_RUNNING ||
+            cl->eye[d->owner].evac_flies || xha_cl_may_move(cl, d, host) ||
+            !xha_cl_place_may(cl, d, host, NULL, 0))
             continue;
         propose(cl, d, host, XHA_MOVE_BY_FAILBACK);
         return;

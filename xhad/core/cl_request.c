@@ -324,6 +324,7 @@ static void do_it(struct xha_cluster *cl, const struct cl_message *m, int rc)
         break;
     case XHA_RQ_SETTINGS:
         cl->st->policy = r->settings;
+        xha_cl_hash_policy(cl->st);
         for (uint8_t h = 0; h < XHA_HOSTS_MAX; h++)
             xha_cl_place_host(cl, h);
         xha_cl_queue_kick(cl);
@@ -584,8 +585,8 @@ void xha_cl_request_owners(struct xha_cluster *cl, xha_hostset stayed)
         if (wait->state != CL_W_OWNER || cl_in(stayed, wait->owner))
             continue;
         wait->state = CL_W_DONE;
-        wait->rc = XHA_CORE_E_STATE;
-        snprintf(wait->text, sizeof wait->text, "its host went away before it answered; look at the state");
+        wait->rc = XHA_CORE_E_UNKNOWN;
+        snprintf(wait->text, sizeof wait->text, "the domain's host went away before it answered");
     }
 }
 

@@ -66,22 +66,27 @@ void xha_cl_hash_host(struct cl_state *st, uint8_t host)
     st->hash ^= h->hash;
 }
 
-uint64_t xha_cl_hash_all(const struct cl_state *st)
+/* Settings change seldom, and the hash of all is asked for at every step. */
+void xha_cl_hash_policy(struct cl_state *st)
 {
     uint8_t buf[512];
     struct cl_wire w = cl_writer(buf, sizeof buf);
     struct xha_cluster_policy policy = st->policy;
-    uint64_t members = st->members, nodes = st->nodes, n = st->n, settled = st->rank.settled,
-             terms = st->terms;
-    bool armed = st->armed;
 
     xha_cl_wsettings(&w, &policy);
-    xha_cl_w64(&w, &members);
-    xha_cl_w64(&w, &nodes);
-    xha_cl_w64(&w, &n);
-    xha_cl_w64(&w, &settled);
-    xha_cl_wbool(&w, &armed);
-    xha_cl_w64(&w, &terms);
+    st->policy_hash = xha_cl_hash(buf, w.pos, 3);
+}
+
+uint64_t xha_cl_hash_all(const struct cl_state *st)
+{
+    uint64_t head[] = {
+        st->policy_hash, st->members, st->nodes, st->n, st->rank.settled, st->terms, st->armed
+    };
+    uint8_t buf[sizeof head];
+    struct cl_wire w = cl_writer(buf, sizeof buf);
+
+    for (size_t i = 0; i < sizeof head / sizeof head[0]; i++)
+        xha_cl_w64(&w, &head[i]);
     return st->hash ^ xha_cl_hash(buf, w.pos, 3);
 }
 
@@ -143,6 +148,7 @@ void xha_cl_state_clear(struct cl_state *st)
     memset(&st->policy, 0, sizeof st->policy);
     st->policy.parallel_moves = 2;
     st->policy.move_timeout.ms = 3600000;
+    xha_cl_hash_policy(st);
     st->n = st->n_moving = 0;
     st->hash = 0;
     st->terms = st->armed_changed = 0;

@@ -348,12 +348,16 @@ static void say_ready(struct xha_cluster *cl)
     xha_cl_send(cl, CL_READY);
 }
 
-/* Who remembers nothing must not found anything of his own while the word that quorum is lost is on its way. */
+/* Few, where quorum needs many, or new: the word that it is lost may be on its way, and nothing is to be settled, or
+ * founded, without it. */
 static bool too_soon(struct xha_cluster *cl)
 {
     struct xha_time at = { cl->viewed.ms + CL_HOLD_MS };
 
-    if (cl->st->rank.settled || !before(cl->now, at))
+    xha_cl_know(cl->st);
+    if (!before(cl->now, at) ||
+        (cl->st->rank.settled &&
+         (!cl->exclusive || 2 * cl_count(cl->view.members) > cl_count(cl->st->known | cl->view.members))))
         return false;
     xha_cl_next(cl, at);
     return true;

@@ -496,7 +496,8 @@ enum {
     XHA_CORE_E_BUSY = -5,     /* something else is under way with the domain */
     XHA_CORE_E_POLICY = -6,   /* the policy does not allow it (a stop in monitor mode, say) */
     XHA_CORE_E_INVAL = -7,
-    XHA_CORE_E_QUORUM = -8, /* this host has no quorum: nothing may be started */
+    XHA_CORE_E_QUORUM = -8,  /* this host has no quorum: nothing may be started */
+    XHA_CORE_E_UNKNOWN = -9, /* the host that was to do it went away: nobody knows whether it did */
 };
 
 /* next_id: the first action id and event number to use, above all used before. Caller frees with

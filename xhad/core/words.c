@@ -255,6 +255,8 @@ const char *xha_core_error_text(int rc)
         return "invalid request";
     case XHA_CORE_E_QUORUM:
         return "this host has no quorum, and starts nothing without it: see xl-ha status";
+    case XHA_CORE_E_UNKNOWN:
+        return "nobody knows whether it was done";
     default:
         return "?";
     }

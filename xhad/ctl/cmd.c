@@ -92,6 +92,8 @@ const char *xha_cmd_error_code(int rc)
         return "not-allowed";
     case XHA_CORE_E_QUORUM:
         return "no-quorum";
+    case XHA_CORE_E_UNKNOWN:
+        return "unknown";
     default:
         return "invalid";
     }
@@ -108,6 +110,8 @@ static const char *hint_of(int rc)
         return "wait until that has ended; xl-ha why DOMAIN shows what it is";
     case XHA_CORE_E_QUORUM:
         return "xl-ha cluster status shows who is there";
+    case XHA_CORE_E_UNKNOWN:
+        return "xl-ha list shows the state, xl-ha why DOMAIN what was done; give it again if it was not";
     case XHA_CORE_E_POLICY:
         return "the domain is only monitored: protection in its policy says so";
     default:
