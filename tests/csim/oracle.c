@@ -84,10 +84,13 @@ void csim_rules_died(struct csim *cs, int i)
 /* ---- who lost what, for the printed bounds ---------------------------------------------------------------
  */
 
-/* host -1: the network was cut. Which part has lost its domains is seen by its size. */
+/* host -1: the network was cut. Which part has lost its domains is seen by its size. The bounds do not reckon with a
+ * queue behind `parallel`. */
 void csim_rules_lost(struct csim *cs, int host, int why)
 {
-    for (unsigned i = 0; i < cs->n_insts && cs->script->calm; i++) {
+    if (!cs->script->calm || cs->settings.parallel < cs->n_guests)
+        return;
+    for (unsigned i = 0; i < cs->n_insts; i++) {
         const struct csim_inst *inst = &cs->inst[i];
         struct csim_guest *g = &cs->guest[inst->guest];
         unsigned with = 0, all = 0;
