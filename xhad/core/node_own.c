@@ -333,7 +333,9 @@ bool xha_node_all_ours(const struct xha_node *node)
         struct xha_view v;
 
         xha_core_view(node->core, i, &v);
-        if (v.yield || ((v.state == XHA_ST_MIGRATING || v.state == XHA_ST_INCOMING) && !runs_by_verdict(&v)))
+        if (v.yield || ((v.state == XHA_ST_MIGRATING || v.state == XHA_ST_INCOMING) &&
+                        (!runs_by_verdict(&v) ||
+                         xha_cluster_find(node->cluster, &v.uuid, &c)))) /* nobody's: unprotected since */
             continue;
         if (xha_cluster_find(node->cluster, &v.uuid, &c) || !c.committed || c.phase == XHA_PH_FREE ||
             c.owner != node->self || v.term >> TERM_SHIFT != c.term)
