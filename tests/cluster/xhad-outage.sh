@@ -38,8 +38,15 @@ ok "$(! knows 3 g2; echo $?)" "... and not of the one that is gone"
 owner=$(host_of 1 g1)
 n=${owner#h}
 id=$(domid "$n" g1)
+# Both are gone at once: while two are left, the third is lost, and fenced.
 for i in 1 2 3; do
-    [ "$i" = "$n" ] || { xhad_stop "$i" && stop_corosync "$i"; }
+    [ "$i" = "$n" ] || xhad_stop "$i"
+done
+for i in 1 2 3; do
+    [ "$i" = "$n" ] || signal "$i" corosync KILL
+done
+for i in 1 2 3; do
+    [ "$i" = "$n" ] || wait_for "corosync of host $i is dead" is_gone "$i" corosync
 done
 quorate() { [ "$(ask "$1" '{"cmd":"cluster"}' result.quorate)" = "$2" ]; }
 shown "alone there is no quorum" quorate "$n" false
