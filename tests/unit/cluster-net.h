@@ -450,18 +450,25 @@ static inline int net_ask(struct net *net, uint8_t h, struct xha_cluster_event e
     return net->host[h].result_number == ev.u.request.number ? net->host[h].result_rc : 99;
 }
 
-static inline int net_protect(struct net *net, uint8_t h, uint8_t domain, uint8_t at)
+static inline int net_protect_needs(struct net *net, uint8_t h, uint8_t domain, uint8_t at,
+                                    const struct xha_needs *needs)
 {
     struct xha_cluster_event ev = net_request(net, h, XHA_RQ_PROTECT, domain);
     struct xha_policy policy = policy_usual();
-    struct xha_needs needs = { .vcpus = 1, .relocate = true };
 
     policy.react[XHA_FAIL_HOST] = XHA_REACT_RECOVER;
     snprintf(ev.u.request.name, sizeof ev.u.request.name, "d%u", domain);
     ev.u.request.policy = &policy;
-    ev.u.request.needs = &needs;
+    ev.u.request.needs = needs;
     ev.u.request.host = at;
     return net_ask(net, h, ev);
+}
+
+static inline int net_protect(struct net *net, uint8_t h, uint8_t domain, uint8_t at)
+{
+    struct xha_needs needs = { .vcpus = 1, .relocate = true };
+
+    return net_protect_needs(net, h, domain, at, &needs);
 }
 
 static inline int net_of_host(struct net *net, uint8_t h, enum xha_do_cluster what, uint8_t host, bool on)

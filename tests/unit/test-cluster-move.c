@@ -302,6 +302,38 @@ static void cannot_leave(void **state)
     net_free(net);
 }
 
+/* Its disks are its host's alone: whoever moves it, and says not how, moves it cold, with them. */
+static void disks_go_along(void **state)
+{
+    struct xha_needs needs = { .vcpus = 1, .relocate = true, .mode = XHA_MOVE_LIVE, .copy_storage = true };
+    struct net *net = net_whole(3);
+    struct xha_cluster_event ev;
+
+    (void)state;
+    assert_int_equal(net_protect_needs(net, 0, 1, 0, &needs), 0);
+    net_report(net, 0, 1, XHA_ST_RUNNING, true);
+    for (enum xha_move_mode mode = XHA_MOVE_LIVE; mode <= XHA_MOVE_WARM; mode++) {
+        ev = net_request(net, 0, XHA_RQ_MIGRATE, 1);
+        ev.u.request.host = 1;
+        ev.u.request.mode = mode;
+        assert_int_equal(net_ask(net, 0, ev), XHA_CORE_E_STATE);
+    }
+    ev = net_request(net, 0, XHA_RQ_MIGRATE, 1);
+    ev.u.request.host = 1;
+    assert_int_equal(net_ask(net, 0, ev), 0);
+    assert_int_equal(net_domain(net, 2, 1).phase, XHA_PH_MOVING);
+    assert_int_equal(net_domain(net, 2, 1).move.mode, XHA_MOVE_COLD);
+    net_free(net);
+
+    net = net_whole(3);
+    assert_int_equal(net_protect_needs(net, 0, 1, 0, &needs), 0);
+    net_report(net, 0, 1, XHA_ST_RUNNING, true);
+    assert_int_equal(net_of_host(net, 1, XHA_RQ_HOST_MAINTENANCE, 0, true), 0);
+    net_pass(net, 1000);
+    assert_int_equal(net_domain(net, 2, 1).move.mode, XHA_MOVE_COLD);
+    net_free(net);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -311,6 +343,7 @@ int main(void)
         cmocka_unit_test(takes_too_long),   cmocka_unit_test(gives_up),
         cmocka_unit_test(give_and_fenced),  cmocka_unit_test(maintenance),
         cmocka_unit_test(fails_back),       cmocka_unit_test(cannot_leave),
+        cmocka_unit_test(disks_go_along),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

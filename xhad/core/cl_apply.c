@@ -224,6 +224,8 @@ const char *xha_cl_may_move(const struct xha_cluster *cl, const struct cl_dom *d
 void xha_cl_begin_move(struct xha_cluster *cl, struct cl_dom *d, uint8_t target, enum xha_move_mode mode,
                        enum xha_move_why why)
 {
+    if (d->needs.copy_storage)
+        mode = XHA_MOVE_COLD; /* whoever wants it moved: its disks go along */
     d->phase = XHA_PH_MOVING;
     d->move = (struct cl_move){ .id = cl->st->rank.index, .target = target, .mode = mode, .why = why };
     xha_cl_note(cl, XHA_CC_MOVE_BEGUN, target, &d->uuid, "%s moves from host %s to host %s (%s)", d->name,

@@ -71,7 +71,7 @@ static bool propose(struct xha_cluster *cl, struct cl_dom *d, uint8_t target, en
     m->uuid = d->uuid;
     m->term = d->term;
     m->host = target;
-    m->u.move.mode = d->needs.copy_storage ? XHA_MOVE_COLD : (enum xha_move_mode)d->needs.mode;
+    m->u.move.mode = (enum xha_move_mode)d->needs.mode;
     m->u.move.why = why;
     cl->eye[d->owner].evac_flies = true;
     xha_cl_proposed(cl, d, target);

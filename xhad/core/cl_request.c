@@ -106,6 +106,8 @@ static int check_domain(const struct xha_cluster *cl, const struct xha_uuid *uui
                                          : XHA_CORE_OK;
     case XHA_RQ_MIGRATE:
         why = r->host == XHA_HOST_NONE ? "no host has room for it" : xha_cl_may_move(cl, d, r->host);
+        if (!why && d->needs.copy_storage && r->mode != XHA_MOVE_AUTO && r->mode != XHA_MOVE_COLD)
+            why = "its disks are its host's alone (storage = \"copy\"): they can only be moved cold";
         return why ? refuse(text, len, XHA_CORE_E_STATE, why) : XHA_CORE_OK;
     default: /* MIGRATE_ABORT */
         return d->phase == XHA_PH_MOVING ? XHA_CORE_OK
