@@ -224,8 +224,8 @@ static void check_move(struct xha_peers *p, struct xha_peers_wait **at, const st
     if (dom->owner == w->target || w->target == XHA_HOST_NONE) {
         if (dom->report.term != dom->term)
             return; /* decided; its new owner has not said yet how it is */
-        snprintf(text, sizeof text, "%s runs on %s%s%s%s", dom->name, host, w->how[0] ? " (moved " : "",
-                 w->how, w->how[0] ? ")" : "");
+        snprintf(text, sizeof text, "%s %s on %s%s%s%s", dom->name, dom->want_run ? "runs" : "is stopped,",
+                 host, w->how[0] ? " (moved " : "", w->how, w->how[0] ? ")" : "");
         end_ok(p, at,
                json_pack("{s:s, s:s, s:s, s:s}", "domain", dom->name, "host", host, "mode",
                          xha_move_mode_name(w->mode), "text", text));
