@@ -145,7 +145,7 @@ mac() { # HOST LINK
 # start_host N: its namespaces and links; nothing runs in it yet
 start_host() {
     local d=$T/h$1
-    mkdir -p "$d/etc" "$d/xhad" "$d/lib" "$d/run" "$d/state" "$d/sim" "$d/policy" "$d/alarm.d" "$d/shared"
+    mkdir -p "$d/etc" "$d/xhad" "$d/lib" "$d/run" "$d/state" "$d/sim" "$d/policy" "$d/alarm.d" "$d/shared" "$d/disks" "$T/disks"
     touch "$d/log" "$d/sim/pids" "$d/sim/trace"
     start_world "$1" "
         mount -t tmpfs none /run
@@ -153,6 +153,7 @@ start_host() {
         mkdir -p /run/corosync /run/over/up /run/over/work
         mount -t overlay none -o lowerdir='$above',upperdir=/run/over/up,workdir=/run/over/work '$above'
         mkdir -p '$sysconf' && mount --bind '$d/xhad' '$sysconf'
+        mount --bind '$d/disks' '$T/disks'
         mount --bind '$d/etc' /etc/corosync
         mount --bind '$d/lib' /var/lib/corosync"
     plug "$1" 0
