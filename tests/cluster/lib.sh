@@ -173,6 +173,7 @@ make_conf() {
         story "${nodes[@]}" >"$T/init.log" || exit 1
     sed -i 's/to_syslog: yes/to_syslog: no\n    to_stderr: yes/; s/timestamp: on/timestamp: hires/' \
         "$T/files/etc/corosync/corosync.conf"
+    sed -i 's/tls: on/tls: off/' "$T/files/etc/corosync/corosync.conf"
 }
 
 # launch HOST NAME INPUT OUTPUT LOG COMMAND...: in the background, as a child of the host's first process; its
@@ -188,6 +189,26 @@ start_corosync() { # HOST
     local d=$T/h$1
     [ -e "$d/etc/corosync.conf" ] || cp -p "$T"/files/etc/corosync/* "$d/etc/"
     launch "$1" corosync /dev/null "$d/corosync.log" "$d/corosync.log" corosync -f
+}
+
+# The quorum device: corosync-qnetd on a machine of its own, number $device, and corosync-qdevice on each host. Without
+# TLS, whose certificates are no business of ours.
+device=9
+
+start_qnetd() {
+    start_host $device
+    launch $device qnetd /dev/null "$T/h$device/log" "$T/h$device/log" sh -c \
+        'mkdir -p /run/corosync-qnetd && exec corosync-qnetd -f -s off'
+}
+
+start_qdevice() { # HOST
+    launch "$1" qdevice /dev/null "$T/h$1/qdevice.log" "$T/h$1/qdevice.log" sh -c \
+        'mkdir -p /run/corosync-qdevice && exec corosync-qdevice -f'
+}
+
+# has_votes HOST N: its corosync counts so many
+has_votes() {
+    [ "$(within "$1" corosync-quorumtool -s 2>/dev/null | sed -n 's/^Total votes: *//p')" = "$2" ]
 }
 
 # signal HOST NAME SIGNAL: to the process of that host which wrote NAME.pid
@@ -223,6 +244,14 @@ cluster_up() {
     done
     for ((i = 1; i <= hosts; i++)); do
         wait_for "corosync of host $i sees $hosts" sees "$i" "$hosts" || exit 1
+    done
+    [ -n "$qdevice" ] || return 0
+    start_qnetd
+    for ((i = 1; i <= hosts; i++)); do
+        start_qdevice "$i"
+    done
+    for ((i = 1; i <= hosts; i++)); do
+        wait_for "corosync of host $i has its device's vote" has_votes "$i" $((hosts + 1)) || exit 1
     done
 }
 
