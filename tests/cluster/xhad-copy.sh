@@ -14,7 +14,7 @@ for i in 1 2 3; do # whoever gets it first
     : >"$T/h$i/disks/g1.img"
 done
 ha 1 protect "$T/policy/g1.conf" >"$T/said" 2>&1
-is $? 0 "a domain with a disk of its own host is protected: $(tail -n 1 "$T/said" | cut -c 1-100)"
+is $? 0 "a domain with a disk of its own host is protected: $(tail -n 1 "$T/said" | command cut -c 1-100)"
 shown "... and runs" runs 1 g1
 owner=$(host_of 1 g1)
 n=${owner#h}
@@ -26,7 +26,7 @@ truncate -s 32M "$T/h$n/disks/g1.img"
 before=$(sum_at "$n")
 
 ha "$k" migrate g1 "h$m" >"$T/said" 2>&1
-is $? 0 "it moves: $(tail -n 1 "$T/said" | cut -c 1-120)"
+is $? 0 "it moves: $(tail -n 1 "$T/said" | command cut -c 1-120)"
 shown "... runs there" runs_on "$k" g1 "h$m"
 is "$(copies g1)" 1 "... once"
 is "$(sum_at "$m")" "$before" "... with what was on its disk"
@@ -39,7 +39,8 @@ ok $? "... and holes are holes"
 echo new | dd of="$T/h$m/disks/g1.img" conv=notrunc 2>/dev/null
 ha "$k" migrate g1 "h$n" >"$T/said" 2>&1
 isnt $? 0 "a host with an older file of that name does not take it"
-ok "$(grep -q 'already.*remove it' "$T/said"; echo $?)" "... and it is said what to do: $(tail -n 1 "$T/said" | cut -c 1-160)"
+ok "$(grep -q 'such a file on the target already.*remove it' "$T/h$n/log"; echo $?)" \
+    "... and says what to do: $(tail -n 1 "$T/said" | command cut -c 1-160)"
 shown "... it is started again where it was" runs_on "$k" g1 "h$m"
 is "$(sum_at "$n")" "$before" "... and nothing is overwritten"
 rm -f "$T/h$n/disks/g1.img"
@@ -49,7 +50,7 @@ ha "$k" stop g1 >/dev/null 2>&1
 shown "it is stopped" stopped "$k"
 after=$(sum_at "$m")
 ha "$k" migrate g1 "h$n" >"$T/said" 2>&1
-is $? 0 "stopped it moves as well: $(tail -n 1 "$T/said" | cut -c 1-120)"
+is $? 0 "stopped it moves as well: $(tail -n 1 "$T/said" | command cut -c 1-120)"
 is "$(host_of "$k" g1) $(state_of "$k" g1)" "h$n stopped" "... stays stopped"
 is "$(sum_at "$n")" "$after" "... and has its disk there"
 ha "$k" start g1 >/dev/null 2>&1

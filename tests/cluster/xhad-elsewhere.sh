@@ -15,14 +15,14 @@ refused() { # WHAT PATTERN COMMAND...: on the other host
 }
 
 ha "$other" checkpoint g1 >"$T/said" 2>&1
-is $? 0 "a checkpoint is ordered on another host: $(tail -n 1 "$T/said" | cut -c 1-120)"
+is $? 0 "a checkpoint is ordered on another host: $(tail -n 1 "$T/said" | command cut -c 1-120)"
 is "$(field "$other" checkpoints g1 -- '.[0] | "\(.number) \(.good) \(.at)"')" "1 true $owner" \
     "another host lists it, and says where it is"
 is "$(field "$n" checkpoints g1 -- '.[0] | "\(.number) \(.good)"')" "1 true" "... its own host, too"
 
 cp "$T"/checkpoints/*/1.xlsave* "$T/saved.xlsave"
 ha "$other" restore g1 "$T/saved.xlsave" >"$T/said" 2>&1
-is $? 0 "a file is restored by order of another host: $(tail -n 1 "$T/said" | cut -c 1-120)"
+is $? 0 "a file is restored by order of another host: $(tail -n 1 "$T/said" | command cut -c 1-120)"
 is "$(begun_on "$n" import g1) $(begun_on "$other" import g1)" "1 0" "... where the domain is"
 is "$(begun_on "$n" restore g1) $(copies g1)" "1 1" "... once"
 shown "... and it runs" runs_on "$other" g1 "$owner"
