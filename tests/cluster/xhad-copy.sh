@@ -51,7 +51,8 @@ shown "it is stopped" stopped "$k"
 after=$(sum_at "$m")
 ha "$k" migrate g1 "h$n" >"$T/said" 2>&1
 is $? 0 "stopped it moves as well: $(tail -n 1 "$T/said" | command cut -c 1-120)"
-is "$(host_of "$k" g1) $(state_of "$k" g1)" "h$n stopped" "... stays stopped"
+shown "... stays stopped" stopped "$k"
+is "$(host_of "$k" g1)" "h$n" "... on the other host"
 is "$(sum_at "$n")" "$after" "... and has its disk there"
 ha "$k" start g1 >/dev/null 2>&1
 shown "started it runs there" runs_on "$k" g1 "h$n"
