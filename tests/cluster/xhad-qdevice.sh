@@ -5,6 +5,8 @@
 no_fence=yes
 . "${XHA_SRC:?}/tests/cluster/xhad-lib.sh"
 
+long_story
+
 for program in corosync-qnetd corosync-qdevice; do
     command -v $program >/dev/null || {
         echo "1..1"
