@@ -76,12 +76,15 @@ static void end_ok(struct xha_peers *p, struct xha_peers_wait **at, json_t *resu
     xha_control_ok(p->d->control, client, result);
 }
 
+/* The text may be the waiter's own, which is gone before anybody is answered. */
 static void end_error(struct xha_peers *p, struct xha_peers_wait **at, const char *code, const char *text)
 {
     uint64_t client = (*at)->client;
+    char said[XHA_TEXT_MAX + 400];
 
+    snprintf(said, sizeof said, "%s", text);
     end(at);
-    xha_control_error(p->d->control, client, code, text, "xl-ha why DOMAIN tells the whole story");
+    xha_control_error(p->d->control, client, code, said, "xl-ha why DOMAIN tells the whole story");
 }
 
 void xha_peers_wait_order(struct xha_peers *p, uint64_t client, const struct xha_uuid *uuid,
