@@ -103,7 +103,7 @@ static inline struct net_item *net_item(uint8_t from, const uint8_t *bytes, size
 
 static inline void net_send(struct net *net, uint8_t from, const uint8_t *bytes, size_t len)
 {
-    for (uint8_t h = 0; h < net->n; h++)
+    for (uint32_t h = 0; h < net->n; h++)
         if (net->host[h].up && (net->sides[from] >> h & 1))
             net_put(&net->host[h].inbox, net_item(from, bytes, len));
 }
@@ -235,7 +235,7 @@ static inline bool net_waits(struct net *net)
 {
     bool any = false;
 
-    for (uint8_t h = 0; h < net->n; h++) {
+    for (uint32_t h = 0; h < net->n; h++) {
         struct xha_cluster_event tick = { .type = XHA_CEV_TICK };
         struct xha_cluster_status status;
 
@@ -513,7 +513,7 @@ static inline void net_same(const struct net *net, uint64_t side)
     uint8_t first = (uint8_t)__builtin_ctzll(side);
     struct xha_cluster_status a = net_status(net, first);
 
-    for (uint8_t h = 0; h < net->n; h++) {
+    for (uint32_t h = 0; h < net->n; h++) {
         struct xha_cluster_status b;
 
         if (!(side >> h & 1))
