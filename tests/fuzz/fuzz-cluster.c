@@ -24,6 +24,7 @@ static struct {
 } sent[SENT];
 static uint32_t n_sent;
 static uint64_t stored;
+static int64_t now_ms;
 
 static void carry_out(void)
 {
@@ -43,10 +44,10 @@ static void carry_out(void)
 
 static int step(struct xha_cluster_event *ev)
 {
-    struct xha_cluster_event tick = { .type = XHA_CEV_TICK, .now = { 1000 } };
+    struct xha_cluster_event tick = { .type = XHA_CEV_TICK, .now = { now_ms } };
     int rc;
 
-    ev->now.ms = 1000;
+    ev->now.ms = now_ms;
     rc = xha_cluster_step(core, ev, &plan);
     carry_out();
     for (int i = 0; plan.more && i < 100; i++) {
@@ -107,6 +108,7 @@ static void begin(void)
 
     n_sent = 0;
     stored = 0;
+    now_ms = 1000;
     if (!m || xha_cluster_new(&set, &core))
         abort();
     snprintf(ev.u.info.name, sizeof ev.u.info.name, "a");
@@ -128,6 +130,10 @@ static void begin(void)
     m->u.hello.info.memory_kib = 1 << 24;
     m->u.hello.info.name[0] = 'b';
     peer_says(m, CL_HELLO);
+    now_ms += CL_HOLD_MS; /* before that nobody founds a cluster */
+    ev = (struct xha_cluster_event){ .type = XHA_CEV_TICK };
+    step(&ev);
+    settle();
     memset(m, 0, sizeof *m);
     m->u.ready.view = 7;
     m->u.ready.epoch = 1;
