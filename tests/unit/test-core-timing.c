@@ -232,6 +232,24 @@ static void test_real(void **state)
     }
 }
 
+/* A watchdog that is patient enough for a slow device: its sides still part for longer than is reckoned with. */
+static void test_slow_device(void **state)
+{
+    struct xha_timing_corosync is = { .token = { 1295 }, .consensus = { 1554 }, .device_sync = { 1500 } };
+    struct xha_timing_wish wish = usual();
+    struct xha_timing t;
+    char text[400];
+
+    (void)state;
+    wish.timing.watchdog.ms = 120000;
+    xha_timing_make(&wish, &t);
+    is.device.ms = 25000; /* half of 0.8 of it */
+    assert_int_equal(xha_timing_real(&t, &is, text, sizeof(text)), XHA_TIMING_SLOW);
+    is.device.ms = 25003;
+    assert_int_equal(xha_timing_real(&t, &is, text, sizeof(text)), XHA_TIMING_UNSAFE);
+    assert_non_null(strstr(text, "set quorum.device.timeout to 2375 ms"));
+}
+
 /* What a peer sends: every time must be there, and what follows from others must follow. */
 static void test_sound(void **state)
 {
@@ -303,10 +321,10 @@ static void test_cases(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_usual),      cmocka_unit_test(test_derived),  cmocka_unit_test(test_random),
-        cmocka_unit_test(test_texts),      cmocka_unit_test(test_walk),     cmocka_unit_test(test_cases),
-        cmocka_unit_test(test_not_wished), cmocka_unit_test(test_takeover), cmocka_unit_test(test_real),
-        cmocka_unit_test(test_sound),
+        cmocka_unit_test(test_usual),       cmocka_unit_test(test_derived),  cmocka_unit_test(test_random),
+        cmocka_unit_test(test_texts),       cmocka_unit_test(test_walk),     cmocka_unit_test(test_cases),
+        cmocka_unit_test(test_not_wished),  cmocka_unit_test(test_takeover), cmocka_unit_test(test_real),
+        cmocka_unit_test(test_slow_device), cmocka_unit_test(test_sound),
     };
 
     return cmocka_run_group_tests_name("core-timing", tests, NULL, NULL);

@@ -129,7 +129,7 @@ int xha_cl_fence_done(struct xha_cluster *cl, const struct xha_cluster_event *ev
  */
 struct xha_time xha_cl_watchdog_time(const struct xha_cluster *cl, uint8_t host)
 {
-    struct xha_span device = { xha_cl_majority(cl->st) ? 0 : CL_DEVICE_MS };
+    struct xha_span device = { xha_cl_majority(cl->st) ? 0 : XHA_TIMING_DEVICE_LAG_MS };
     const struct cl_state *st = cl->st;
 
     if (!st->armed || !st->host[host].info.armed || !st->policy.timing.takeover.ms ||

@@ -44,9 +44,8 @@
 
 #define CL_BACKOFF_MIN_MS  5000 /* of a domain that finds no place */
 #define CL_BACKOFF_MAX_MS  60000
-#define CL_DEVICE_MS       10000 /* `timeout` of a quorum device: its heartbeats are shorter */
-#define CL_HOLD_MS         300   /* after a change of view: word of lost quorum may come a little later */
-#define CL_FENCE_AGAIN_MS  5000  /* after a failed attempt, growing */
+#define CL_HOLD_MS         300  /* after a change of view: word of lost quorum may come a little later */
+#define CL_FENCE_AGAIN_MS  5000 /* after a failed attempt, growing */
 #define CL_FENCE_MARGIN_MS 30000
 #define CL_WANTED_MS       300000 /* FENCE_WANTED is said again */
 #define CL_GONE_MS         30000  /* XHAD_GONE is said after so long */

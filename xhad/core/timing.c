@@ -287,10 +287,15 @@ bool xha_timing_sound(const struct xha_timing *timing)
            again.self_fence.ms == timing->self_fence.ms;
 }
 
+static int64_t device_beat_ms(int64_t timeout_ms)
+{
+    return most(timeout_ms * 8 / 10, DEVICE_BEAT_LEAST_MS);
+}
+
 /* From a loss until qnetd knows of it. */
 static int64_t device_ms(int64_t timeout_ms)
 {
-    return most(timeout_ms * 8 / 10, DEVICE_BEAT_LEAST_MS) * 3 / 2;
+    return device_beat_ms(timeout_ms) * 3 / 2;
 }
 
 void xha_timing_device(const struct xha_timing *timing, struct xha_span *timeout_r, struct xha_span *sync_r)
@@ -315,6 +320,14 @@ static enum xha_timing_real real_device(const struct check *c, const struct xha_
     char one[48];
 
     xha_timing_device(t, &timeout, &sync);
+    if (!unsafe && device_beat_ms(is->device.ms) / 2 > XHA_TIMING_DEVICE_LAG_MS) {
+        snprintf(
+            text_r, len,
+            "a host may count on the vote of corosync's quorum device for %lld ms after the others "
+            "have got it, and %d ms are reckoned with; set quorum.device.timeout to %lld ms in corosync.conf",
+            (long long)(device_beat_ms(is->device.ms) / 2), XHA_TIMING_DEVICE_LAG_MS, (long long)timeout.ms);
+        return XHA_TIMING_UNSAFE;
+    }
     if (!unsafe && knows <= most(t->detection.ms, device_ms(timeout.ms)))
         return XHA_TIMING_KEPT;
     snprintf(text_r, len,

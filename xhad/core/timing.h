@@ -21,10 +21,11 @@
  *                             have been seen to fail; several renewals fit into one period
  *   sbd(8)                    stonith-watchdog-timeout at least twice the watchdog's timeout, for the same
  *                             reason: detection there, and the timer from then on
- *   corosync-qdevice(8)       it beats every 0.8 x quorum.device.timeout, at least 1 s, and qnetd takes a host for lost
- *                             1.5 beats after its last one; until it has, the side that is left has no view and
- *                             no quorum, for sync_timeout at the most without a view. As they come (10 and 30 s)
- *                             that is 12 s after the loss, longer than the watchdog of the healthy host waits
+ *   corosync-qdevice(8)       it beats every 0.8 x quorum.device.timeout, at least 1 s, and qnetd takes a host for
+ *                             lost 1.5 beats after its last one, while the host itself notices after up to 2;
+ *                             until qnetd has, the side that is left has no view and no quorum, for
+ *                             sync_timeout at the most without a view. As they come (10 and 30 s) that is 12 s
+ *                             after the loss, longer than the watchdog of the healthy host waits
  *   xen, xc_watchdog()        the timer takes whole seconds and is a timer of the hypervisor: a hung dom0
  *                             does not stop it
  *
@@ -118,6 +119,12 @@ enum xha_timing_real {
     XHA_TIMING_SLOW,   /* losses are declared later than wanted, by these cases' times; safe all the same */
     XHA_TIMING_UNSAFE, /* while a view is formed the watchdogs of healthy hosts fire: it must not be armed */
 };
+
+/*
+ * A side that has lost the device's vote may learn of it so much later than the other side gets it: half a
+ * beat of the device. The end of its watchdog is reckoned with this much; a longer setting is UNSAFE.
+ */
+#define XHA_TIMING_DEVICE_LAG_MS 10000
 
 /* As corosync runs. */
 struct xha_timing_corosync {
