@@ -216,6 +216,21 @@ signal() {
     within "$1" kill "-$3" "$(cat "$T/h$1/$2.pid")" 2>/dev/null
 }
 
+# pid_outside HOST NAME: the number that this shell has for the process which wrote NAME.pid
+pid_outside() {
+    local p inside
+    inside=$(cat "$T/h$1/$2.pid")
+    for p in /proc/[0-9]*; do
+        [ "$p/ns/pid" -ef "/proc/${init[$1]}/ns/pid" ] || continue
+        grep -q "^NSpid:.*[[:space:]]$inside\$" "$p/status" 2>/dev/null && echo "${p#/proc/}" && return
+    done
+}
+
+# signal_both HOST HOST NAME SIGNAL: the same to two hosts' at one moment
+signal_both() {
+    kill "-$4" "$(pid_outside "$1" "$3")" "$(pid_outside "$2" "$3")"
+}
+
 is_gone() { # HOST NAME
     ! signal "$1" "$2" 0
 }

@@ -38,23 +38,29 @@ ok "$(! knows 3 g2; echo $?)" "... and not of the one that is gone"
 owner=$(host_of 1 g1)
 n=${owner#h}
 id=$(domid "$n" g1)
-# Both are gone at once: while two are left, the third is lost, and fenced.
+# Both are gone at once: while two are left, the third is lost, and fenced. So is, when they come back, who is not with
+# the first two that are.
+others=()
 for i in 1 2 3; do
-    [ "$i" = "$n" ] || xhad_stop "$i"
+    [ "$i" = "$n" ] || others+=("$i")
 done
-for i in 1 2 3; do
-    [ "$i" = "$n" ] || signal "$i" corosync KILL
-done
-for i in 1 2 3; do
-    [ "$i" = "$n" ] || wait_for "corosync of host $i is dead" is_gone "$i" corosync
+xhad_stop "${others[0]}"
+xhad_stop "${others[1]}"
+signal_both "${others[@]}" corosync KILL
+for i in "${others[@]}"; do
+    wait_for "corosync of host $i is dead" is_gone "$i" corosync
 done
 quorate() { [ "$(ask "$1" '{"cmd":"cluster"}' result.quorate)" = "$2" ]; }
 shown "alone there is no quorum" quorate "$n" false
 is "$(domid "$n" g1)" "$id" "... its guest runs on"
 ha "$n" stop g1 >/dev/null 2>&1
 isnt $? 0 "... and no order is taken"
-for i in 1 2 3; do
-    [ "$i" = "$n" ] || { start_corosync "$i" && xhad_start "$i"; }
+for i in "${others[@]}"; do
+    start_corosync "$i"
+done
+for i in "${others[@]}"; do
+    wait_for "corosync of host $i sees all" sees "$i" 3
+    xhad_start "$i"
 done
 for i in 1 2 3; do
     shown "with the others again host $i is settled" settled "$i" 3
