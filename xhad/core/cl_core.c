@@ -313,7 +313,7 @@ static void quorum(struct xha_cluster *cl, const struct xha_cluster_event *ev)
     cl->exclusive = ev->u.quorum.exclusive;
     if (!changed)
         return;
-    cl->was_members = 0;
+    cl->was_members = cl->met = 0;
     if (cl->quorate)
         xha_cl_note(cl, XHA_CC_QUORUM_BACK, cl->self, NULL, "this host has quorum");
     else

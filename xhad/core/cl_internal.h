@@ -367,6 +367,8 @@ struct xha_cluster {
     bool have_info, info_flies, cleared, leaving;
     bool quorate, exclusive, told_settled, told_quorate;
     struct xha_time pulse_sent, pulse_back, viewed;
+    xha_hostset met; /* nodes that were in a view of ours since this host has quorum */
+    struct xha_time met_since;
 
     /* the view and its sync */
     struct xha_view_change view;

@@ -299,8 +299,29 @@ static void gone(struct xha_cluster *cl, uint8_t host)
                xha_cl_host_name(cl, host));
 }
 
+static void meet(struct xha_cluster *cl)
+{
+    if (cl->phase != CL_SYNCED || !cl->quorate)
+        return;
+    if (!cl->met)
+        cl->met_since = cl->now;
+    cl->met |= cl->view.nodes;
+}
+
+/* Networks and hosts come back one by one: who has not been seen since quorum is back may only be a little later. */
+static bool may_come(struct xha_cluster *cl, uint8_t host)
+{
+    struct xha_time until = after(cl->met_since, cl->st->policy.timing.detection);
+
+    if (cl_in(cl->met, host) || !before(cl->now, until))
+        return false;
+    xha_cl_next(cl, until);
+    return true;
+}
+
 void xha_cl_watch(struct xha_cluster *cl)
 {
+    meet(cl);
     if (!xha_cl_leads(cl))
         return;
     xha_cl_know(cl->st);
@@ -311,7 +332,7 @@ void xha_cl_watch(struct xha_cluster *cl)
 
         if (state == XHA_HOST_IN && cl_in(cl->view.nodes, h))
             gone(cl, h);
-        else if (state == XHA_HOST_IN && !eye->proposed && xha_cl_may_fly(cl)) {
+        else if (state == XHA_HOST_IN && !eye->proposed && !may_come(cl, h) && xha_cl_may_fly(cl)) {
             xha_cl_put(cl)->host = h;
             eye->proposed = true;
             xha_cl_send(cl, CL_LOST);
