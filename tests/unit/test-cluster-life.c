@@ -16,12 +16,15 @@
 
 static struct {
     bool opens; /* corosync is there */
+    atomic_bool may_open;
     atomic_int opened, closed;
     atomic_bool left; /* the others were told */
 } fake;
 
 void xha_session_open(struct xha_session *s)
 {
+    while (!fake.may_open)
+        usleep(100);
     s->open = fake.opens;
     s->facts.nodeid = 1;
     strcpy(s->why, "corosync: not there");
@@ -87,8 +90,9 @@ static void on_prepare(uv_prepare_t *prepare)
 {
     struct world *x = prepare->data;
 
-    if (fake.opened == 0)
-        return;
+    fake.may_open = true;
+    while (fake.opened == 0)
+        usleep(100);
     usleep(20000); /* for its thread to end */
     xha_engine_close(x->engine);
     uv_close((uv_handle_t *)prepare, NULL);
