@@ -49,11 +49,6 @@ void xha_cl_rebuild(struct xha_cluster *cl)
     }
 }
 
-static bool here(const struct xha_cluster *cl, uint8_t host)
-{
-    return cl_in(cl->st->members, host) && cl->st->host[host].state == XHA_HOST_IN;
-}
-
 static bool from_leader(const struct xha_cluster *cl, const struct cl_message *m)
 {
     return m->from == cl_lowest(cl->st->members);
@@ -71,6 +66,7 @@ static void free_of(struct cl_dom *d, enum xha_purpose purpose, enum xha_failure
     d->failure = failure;
     d->next = XHA_HOST_NONE;
     d->move.target = XHA_HOST_NONE;
+    d->pair = (struct cl_pair){ .backup = XHA_HOST_NONE };
     d->report.state = d->want_run ? XHA_ST_QUEUED : XHA_ST_STOPPED;
     d->report.domid = XHA_DOMID_NONE;
     d->capped = false;
@@ -89,6 +85,10 @@ static void orphan(struct xha_cluster *cl, struct cl_dom *d, uint8_t host)
 {
     enum xha_reaction react = d->policy.react[XHA_FAIL_HOST];
 
+    if (xha_cl_promotable(cl, d)) {
+        xha_cl_promote(cl, d, "its host was lost");
+        return;
+    }
     if (d->want_run && (d->policy.protection == XHA_PROT_MONITOR || d->report.maintenance) &&
         react == XHA_REACT_RECOVER)
         react = XHA_REACT_ALARM;
@@ -129,6 +129,7 @@ void xha_cl_fenced(struct xha_cluster *cl, uint8_t host, enum xha_fenced_by by)
         if (d->move.target == host)
             xha_cl_end_move(cl, d, "the target was fenced");
     }
+    xha_cl_unback(cl, host, "the backup was fenced");
     xha_cl_mark_settled(cl);
 }
 
@@ -143,7 +144,7 @@ static uint8_t preferred(const struct xha_cluster *cl, const struct cl_dom *d)
 static void grant(struct xha_cluster *cl, const struct cl_message *m, struct cl_dom *d)
 {
     if (!from_leader(cl, m) || d->phase != XHA_PH_FREE || !d->want_run || d->term != m->term ||
-        !here(cl, m->host))
+        !cl_here(cl->st, m->host))
         return;
     d->phase = XHA_PH_OWNED;
     d->owner = m->host;
@@ -210,11 +211,11 @@ const char *xha_cl_may_move(const struct xha_cluster *cl, const struct cl_dom *d
         return "it is being moved already";
     if (d->phase != XHA_PH_OWNED)
         return "it runs nowhere";
-    if (!here(cl, d->owner))
+    if (!cl_here(cl->st, d->owner))
         return "its host does not take part now";
     if (target == d->owner)
         return "it is there already";
-    if (!here(cl, target))
+    if (!cl_here(cl->st, target))
         return "the target does not take part now";
     if (cl->st->host[target].maintenance)
         return "the target is in maintenance";
@@ -226,6 +227,8 @@ void xha_cl_begin_move(struct xha_cluster *cl, struct cl_dom *d, uint8_t target,
 {
     if (d->needs.copy_storage)
         mode = XHA_MOVE_COLD; /* whoever wants it moved: its disks go along */
+    if (d->pair.id)
+        xha_cl_unpair(cl, d, "it moves");
     d->phase = XHA_PH_MOVING;
     d->move = (struct cl_move){ .id = cl->st->rank.index, .target = target, .mode = mode, .why = why };
     xha_cl_note(cl, XHA_CC_MOVE_BEGUN, target, &d->uuid, "%s moves from host %s to host %s (%s)", d->name,
@@ -429,7 +432,7 @@ static void of_domain(struct xha_cluster *cl, const struct cl_message *m)
         return;
     if (m->type == CL_MOVE && d->owner < XHA_HOSTS_MAX)
         cl->eye[d->owner].evac_flies = false;
-    if (m->type == CL_GRANT || m->type == CL_MOVE)
+    if (m->type == CL_GRANT || m->type == CL_MOVE || m->type == CL_PAIR_BEGIN)
         xha_cl_decided(cl, d);
     switch (m->type) {
     case CL_GIVE:
@@ -447,8 +450,11 @@ static void of_domain(struct xha_cluster *cl, const struct cl_message *m)
     case CL_MOVE_RESTORED:
         move_restored(cl, m, d);
         break;
-    default:
+    case CL_MOVE_END:
         move_end(cl, m, d);
+        break;
+    default:
+        xha_cl_pair_message(cl, m, d);
         break;
     }
     xha_cl_queue(cl, d);

@@ -132,7 +132,11 @@ static void tell_changed(struct xha_cluster *cl)
 
         if (d->changed > cl->committed || !xha_cl_room(cl, 2, 0))
             break;
-        xha_cl_action(cl, XHA_CACT_CHANGED)->uuid = d->uuid;
+        struct xha_cluster_action *a = xha_cl_action(cl, XHA_CACT_CHANGED);
+
+        a->uuid = d->uuid;
+        a->host = d->dropped ? d->gone_owner : XHA_HOST_NONE;
+        a->u.gone.term = d->dropped && d->gone_owner != XHA_HOST_NONE ? d->gone_term : 0;
         xha_cl_remove(st, CL_L_CHANGED, d);
         if (d->dropped)
             xha_cl_release(st, d);

@@ -362,6 +362,10 @@ static int dispatch(struct xha_cluster *cl, const struct xha_cluster_event *ev)
     case XHA_CEV_MOVE_READY:
     case XHA_CEV_MOVE_RESTORED:
     case XHA_CEV_MOVE_FAILED:
+    case XHA_CEV_PAIR_LISTENS:
+    case XHA_CEV_PAIR_PROTECTED:
+    case XHA_CEV_PAIR_END:
+    case XHA_CEV_PROMOTE:
         return xha_cl_fact(cl, ev);
     case XHA_CEV_N_:
         break;

@@ -13,6 +13,7 @@
  *   cl_lead.c     what the leader proposes: lost hosts, grants in their order
  *   cl_fence.c    fencing: orders, results, time
  *   cl_move.c     moves: ends, maintenance, going back
+ *   cl_pair.c     replicated domains: backups chosen, pairs begun and ended, promotion
  *   cl_place.c    the state as place.h wants it
  *   cl_view.c     looking at it, what if, audit
  *   cl_words.c    spelling
@@ -48,6 +49,7 @@
 #define CL_FENCE_AGAIN_MS  5000 /* after a failed attempt, growing */
 #define CL_FENCE_MARGIN_MS 30000
 #define CL_WANTED_MS       300000 /* FENCE_WANTED is said again */
+#define CL_PAIR_AGAIN_MS   1000 /* after a pair that had come to protect, before the next one */
 #define CL_GONE_MS         30000  /* XHAD_GONE is said after so long */
 #define CL_COMMIT_MS       10000  /* a commit that waits longer is told */
 #define CL_CHECK_MESSAGES  1000
@@ -81,6 +83,11 @@ enum cl_type {
     CL_MOVE_READY,
     CL_MOVE_RESTORED,
     CL_MOVE_END,
+    CL_PAIR_BEGIN,
+    CL_PAIR_LISTENS,
+    CL_PAIR_PROTECTED,
+    CL_PAIR_END,
+    CL_PROMOTE,
     CL_TYPE_END,
 };
 
@@ -175,19 +182,45 @@ struct cl_message {
             enum xha_move_why why;
             char text[XHA_TEXT_MAX];
         } move;
+        struct {
+            uint64_t id;
+            uint16_t port;
+            bool want_run; /* END */
+            char text[XHA_TEXT_MAX];
+        } pair;
     } u;
 };
 
-enum cl_list { CL_L_OWNED, CL_L_HOMED, CL_L_CHANGED, CL_L_SAY, CL_L_MOVING, CL_L_N_ };
+enum cl_list {
+    CL_L_OWNED,
+    CL_L_HOMED,
+    CL_L_CHANGED,
+    CL_L_SAY,
+    CL_L_MOVING,
+    CL_L_PAIRED,
+    CL_L_BARE, /* to be replicated, and not so; but for those that wait for a while */
+    CL_L_N_
+};
 
 struct cl_links {
     uint32_t prev, next;
     struct list *in; /* NULL: in none */
 };
 
-enum cl_fact { CL_FACT_NONE, CL_FACT_GIVE, CL_FACT_READY, CL_FACT_RESTORED, CL_FACT_FAILED };
+enum cl_fact {
+    CL_FACT_NONE,
+    CL_FACT_GIVE,
+    CL_FACT_READY,
+    CL_FACT_RESTORED,
+    CL_FACT_FAILED,
+    CL_FACT_LISTENS,
+    CL_FACT_PROTECTED,
+    CL_FACT_PAIR_END,
+    CL_FACT_PROMOTE
+};
 
-enum cl_timer { CL_T_LATER, CL_T_CAP, CL_T_MOVE, CL_T_N_ };
+/* MOVE: also for a pair that does not come to protect. */
+enum cl_timer { CL_T_LATER, CL_T_CAP, CL_T_MOVE, CL_T_PAIR, CL_T_N_ };
 
 struct cl_move {
     uint64_t id;
@@ -195,6 +228,13 @@ struct cl_move {
     enum xha_move_mode mode;
     enum xha_move_stage stage;
     enum xha_move_why why;
+    uint16_t port;
+};
+
+struct cl_pair {
+    uint64_t id; /* 0: none */
+    uint8_t backup;
+    enum xha_pair_stage stage;
     uint16_t port;
 };
 
@@ -216,6 +256,7 @@ struct cl_dom {
     struct xha_report report;
     struct cl_move move;
     uint64_t last_move;
+    struct cl_pair pair;
 
     /* here only */
     bool used, dropped; /* dropped: gone from the state, CHANGED is still owed */
@@ -243,7 +284,12 @@ struct cl_dom {
     uint32_t together, apart; /* groups, as numbers for place.h; 0: none */
     bool capped;              /* its tier waits for it no longer */
     bool cannot_said;
-    uint64_t ended_move;     /* an end of this one was proposed */
+    uint64_t ended_move;     /* an end of this one, or of this pair, or a promotion, was proposed */
+    uint8_t pair_tries;      /* in vain, since it was last protected */
+    xha_hostset pair_avoid;  /* backups that it did not come to protect with since then */
+    char bare_text[XHA_TEXT_MAX];
+    uint8_t gone_owner; /* dropped: whose it was then, or XHA_HOST_NONE */
+    uint64_t gone_term;
     uint8_t seat;            /* host + 1: room is kept for it there, where its affinity group goes; 0: none */
     uint8_t tries;           /* in vain, to place it */
     struct xha_time backoff; /* it is tried before this time is over, because room has appeared; 0: not so */
@@ -290,7 +336,7 @@ struct cl_state {
     uint32_t *free;
     uint32_t *bucket;
     struct cl_dom *dom;
-    struct list changed, say, flown, moving;
+    struct list changed, say, flown, moving, paired, bare;
 };
 
 enum cl_phase {
@@ -415,6 +461,8 @@ struct xha_cluster {
     uint32_t n_later;
     uint32_t coming[XHA_TIERS];
     uint8_t last_placed;     /* round robin */
+    bool pairs_due;          /* some pair may be over, or a backup to promote */
+    uint64_t pairs_at;       /* host_changes when they were last looked at */
     xha_hostset was_members; /* of the synced view before; 0: without quorum since, or perhaps without us */
 
     /* placement */
@@ -512,6 +560,12 @@ static inline uint8_t cl_lowest(xha_hostset set)
 static inline bool cl_in(xha_hostset set, uint8_t host)
 {
     return host < XHA_HOSTS_MAX && (set >> host & 1);
+}
+
+/* It takes part, and may be given something. */
+static inline bool cl_here(const struct cl_state *st, uint8_t host)
+{
+    return cl_in(st->members, host) && st->host[host].state == XHA_HOST_IN;
 }
 
 /* ---- cl_log.c ---- */
@@ -628,6 +682,19 @@ struct xha_time xha_cl_watchdog_time(const struct xha_cluster *cl, uint8_t host)
 /* ---- cl_move.c ---- */
 void xha_cl_move_lead(struct xha_cluster *cl);
 void xha_cl_move_late(struct xha_cluster *cl, struct cl_dom *d);
+
+/* ---- cl_pair.c ---- */
+void xha_cl_pair_message(struct xha_cluster *cl, const struct cl_message *m, struct cl_dom *d);
+void xha_cl_unpair(struct xha_cluster *cl, struct cl_dom *d, const char *why); /* in order, by another message */
+void xha_cl_unback(struct xha_cluster *cl, uint8_t host, const char *why);     /* it is nobody's backup any more */
+bool xha_cl_promotable(const struct xha_cluster *cl, const struct cl_dom *d);
+void xha_cl_promote(struct xha_cluster *cl, struct cl_dom *d, const char *why);
+void xha_cl_pair_queue(struct xha_cluster *cl, struct cl_dom *d); /* after any change of it */
+void xha_cl_pair_later(struct xha_cluster *cl, struct cl_dom *d); /* its time has come: looked at again */
+void xha_cl_pair_kick(struct xha_cluster *cl);
+void xha_cl_pair_late(struct xha_cluster *cl, struct cl_dom *d);
+void xha_cl_pair_lead(struct xha_cluster *cl);
+struct xha_span xha_cl_backoff(uint32_t tries);
 
 /* ---- cl_place.c ---- */
 int xha_cl_place_new(struct xha_cluster *cl);

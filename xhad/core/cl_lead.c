@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-static struct xha_span backoff(uint32_t tries)
+struct xha_span xha_cl_backoff(uint32_t tries)
 {
     int64_t ms = CL_BACKOFF_MIN_MS;
 
@@ -84,6 +84,7 @@ void xha_cl_queue_drop(struct xha_cluster *cl, struct cl_dom *d)
     xha_heap_drop(&cl->wanted, cl_slot(cl->st, d));
     for (int t = 0; t < CL_T_N_; t++)
         timer(cl, d, (enum cl_timer)t, XHA_TIME_NEVER);
+    xha_cl_remove(cl->st, CL_L_BARE, d);
     count_coming(cl, d, false);
 }
 
@@ -103,8 +104,10 @@ void xha_cl_queue(struct xha_cluster *cl, struct cl_dom *d)
     if (d->phase != XHA_PH_FREE && d->report.state == XHA_ST_RUNNING)
         d->capped = false;
     count_coming(cl, d, on_its_way(d));
+    xha_cl_pair_queue(cl, d);
     timer(cl, d, CL_T_MOVE,
-          d->phase == XHA_PH_MOVING && cl->st->policy.move_timeout.ms > 0
+          (d->phase == XHA_PH_MOVING || (d->pair.id && d->pair.stage != XHA_PAIR_PROTECTED)) &&
+                  cl->st->policy.move_timeout.ms > 0
               ? after(cl->now, cl->st->policy.move_timeout)
               : XHA_TIME_NEVER);
     if (!waits(d)) {
@@ -181,7 +184,7 @@ static void no_place(struct xha_cluster *cl, struct cl_dom *d, const char *why)
         d->tries++;
     d->capped = true; /* nobody waits for it */
     count_coming(cl, d, false);
-    timer(cl, d, CL_T_LATER, after(cl->now, backoff(d->tries)));
+    timer(cl, d, CL_T_LATER, after(cl->now, xha_cl_backoff(d->tries)));
 }
 
 /* Of an affinity group the first one finds the host for all that wait; the others follow when it is their turn. */
@@ -358,8 +361,14 @@ void xha_cl_timers(struct xha_cluster *cl)
         case CL_T_LATER:
             xha_cl_queue(cl, d);
             break;
+        case CL_T_PAIR:
+            xha_cl_pair_later(cl, d);
+            break;
         default:
-            xha_cl_move_late(cl, d);
+            if (d->pair.id)
+                xha_cl_pair_late(cl, d);
+            else
+                xha_cl_move_late(cl, d);
             break;
         }
     }
@@ -398,6 +407,9 @@ void xha_cl_lead_again(struct xha_cluster *cl)
         cl->st->dom[i].ended_move = 0;
     for (uint32_t i = 0; i < cl->wanted.n; i++)
         xha_cl_place_unseat(cl, &cl->st->dom[cl->wanted.item[i].what]);
+    for (uint32_t i = cl->st->paired.head; i != NONE32; i = cl->st->dom[i].link[CL_L_PAIRED].next)
+        cl->st->dom[i].ended_move = 0;
+    cl->pairs_due = true;
     while (cl->n_proposed) {
         struct cl_dom *d = &cl->st->dom[cl->proposed[cl->n_proposed - 1]];
 
@@ -413,4 +425,5 @@ void xha_cl_lead(struct xha_cluster *cl)
     kick(cl);
     grant_all(cl);
     xha_cl_move_lead(cl);
+    xha_cl_pair_lead(cl);
 }

@@ -275,6 +275,8 @@ void xha_cl_place_where(struct xha_cluster *cl, struct cl_dom *d)
         want[0] = d->owner;
     if (d->phase == XHA_PH_MOVING)
         want[1] = d->move.target;
+    else if (d->pair.id) /* room for the copy, and for the whole of it */
+        want[1] = d->pair.backup;
     xha_place_where(cl->place, slot, is);
     for (int i = 0; i < 2; i++) {
         if (is[i] == XHA_PLACE_NONE || is[i] == want[0] || is[i] == want[1])

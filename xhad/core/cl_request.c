@@ -215,6 +215,8 @@ static void do_protect(struct xha_cluster *cl, struct cl_dom *d, const struct cl
         d->report.want_run = d->want_run;
         xha_cl_note(cl, XHA_CC_PROTECTED, r->host, &d->uuid, "%s is protected", d->name);
     }
+    if (d->pair.id && d->policy.protection != XHA_PROT_REPLICATE)
+        xha_cl_unpair(cl, d, "its policy has changed");
     xha_cl_hash_dom(cl->st, d, true);
     xha_cl_place_dom(cl, d);
     xha_cl_changed(cl, d);
@@ -229,6 +231,8 @@ static void do_unprotect(struct xha_cluster *cl, struct cl_dom *d)
     xha_cl_queue_drop(cl, d);
     xha_cl_place_drop(cl, d);
     xha_cl_remove(cl->st, CL_L_SAY, d);
+    d->gone_owner = d->phase == XHA_PH_FREE ? XHA_HOST_NONE : d->owner;
+    d->gone_term = d->term;
     xha_cl_unindex(cl->st, d);
     d->changed = cl->st->rank.index;
     xha_cl_append(cl->st, &cl->st->changed, CL_L_CHANGED, d);
@@ -240,6 +244,7 @@ static void do_leave(struct xha_cluster *cl, uint8_t host)
 
     while (h->owned.head != NONE32)
         xha_cl_rest(cl, &cl->st->dom[h->owned.head]);
+    xha_cl_unback(cl, host, "the backup has left");
     h->state = XHA_HOST_LEFT;
     h->info.armed = false;
     if (host == cl->self)
@@ -273,6 +278,8 @@ static void do_host(struct xha_cluster *cl, const struct cl_request *r)
             xha_cl_note(cl, r->on ? XHA_CC_MAINTENANCE_ON : XHA_CC_MAINTENANCE_OFF, r->host, NULL,
                         "host %s: maintenance %s", xha_cl_host_name(cl, r->host), r->on ? "on" : "off");
         h->maintenance = r->on;
+        if (r->on)
+            xha_cl_unback(cl, r->host, "maintenance of the backup");
         cl->eye[r->host].evacuated_said = false;
         cl->eye[r->host].evacuate_next.ms = 0;
         break;
@@ -294,6 +301,13 @@ static void do_host(struct xha_cluster *cl, const struct cl_request *r)
         xha_cl_place_host(cl, r->host);
 }
 
+/* What is done with the domain itself is done by its owner alone; and when that was ordered, no copy takes over. */
+static bool ends_pair(enum xha_order_type order)
+{
+    return order == XHA_DO_STOP || order == XHA_DO_RESTART || order == XHA_DO_RESTORE ||
+           order == XHA_DO_CHECKPOINT || order == XHA_DO_MAINTENANCE_ON;
+}
+
 static void do_it(struct xha_cluster *cl, const struct cl_message *m, int rc)
 {
     const struct cl_request *r = &m->u.request;
@@ -301,6 +315,8 @@ static void do_it(struct xha_cluster *cl, const struct cl_message *m, int rc)
 
     switch (r->what) {
     case XHA_RQ_ORDER:
+        if (rc == ASK_OWNER && d->pair.id && ends_pair(r->order))
+            xha_cl_unpair(cl, d, "an operator's order");
         if (rc != ASK_OWNER)
             do_order(cl, d, m);
         else if (d->owner == cl->self && !cl->replaying)

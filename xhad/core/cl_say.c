@@ -49,6 +49,12 @@ int xha_cl_fact(struct xha_cluster *cl, const struct xha_cluster_event *ev)
         d->fact_detail = ev->u.give.detail;
         d->fact_want_run = ev->u.give.want_run;
         d->fact_prefer = ev->u.give.prefer < XHA_HOSTS_MAX ? ev->u.give.prefer : XHA_HOST_NONE;
+    } else if (ev->type >= XHA_CEV_PAIR_LISTENS && ev->type <= XHA_CEV_PROMOTE) {
+        d->fact = (enum cl_fact)(CL_FACT_LISTENS + (ev->type - XHA_CEV_PAIR_LISTENS));
+        d->fact_id = ev->u.pair.id;
+        d->fact_port = ev->u.pair.port;
+        d->fact_want_run = ev->u.pair.want_run;
+        snprintf(d->fact_text, sizeof d->fact_text, "%.63s", ev->u.pair.text);
     } else {
         d->fact = ev->type == XHA_CEV_MOVE_READY      ? CL_FACT_READY
                   : ev->type == XHA_CEV_MOVE_RESTORED ? CL_FACT_RESTORED
@@ -82,6 +88,7 @@ static bool fact_lacks(const struct xha_cluster *cl, const struct cl_dom *d)
 {
     bool here = cl->st->host[cl->self].state == XHA_HOST_IN;
     bool move = d->phase == XHA_PH_MOVING && d->move.id == d->fact_id && d->term == d->fact_term;
+    bool pair = d->pair.id && d->pair.id == d->fact_id && d->term == d->fact_term;
 
     switch (d->fact) {
     case CL_FACT_NONE:
@@ -92,6 +99,14 @@ static bool fact_lacks(const struct xha_cluster *cl, const struct cl_dom *d)
         return move && here && d->move.target == cl->self && d->move.stage == XHA_MOVE_ORDERED;
     case CL_FACT_RESTORED:
         return move && here && d->move.target == cl->self;
+    case CL_FACT_LISTENS:
+        return pair && here && d->pair.backup == cl->self && d->pair.stage == XHA_PAIR_ORDERED;
+    case CL_FACT_PROTECTED:
+        return pair && d->owner == cl->self && d->pair.stage == XHA_PAIR_SYNCING;
+    case CL_FACT_PAIR_END:
+        return pair && (d->owner == cl->self || d->pair.backup == cl->self);
+    case CL_FACT_PROMOTE:
+        return pair && here && d->pair.backup == cl->self && d->pair.stage == XHA_PAIR_PROTECTED;
     default: /* FAILED */
         return move && (d->owner == cl->self || d->move.target == cl->self);
     }
@@ -104,7 +119,11 @@ static void say_fact(struct xha_cluster *cl, struct cl_dom *d)
     static const enum cl_type types[] = { [CL_FACT_GIVE] = CL_GIVE,
                                           [CL_FACT_READY] = CL_MOVE_READY,
                                           [CL_FACT_RESTORED] = CL_MOVE_RESTORED,
-                                          [CL_FACT_FAILED] = CL_MOVE_END };
+                                          [CL_FACT_FAILED] = CL_MOVE_END,
+                                          [CL_FACT_LISTENS] = CL_PAIR_LISTENS,
+                                          [CL_FACT_PROTECTED] = CL_PAIR_PROTECTED,
+                                          [CL_FACT_PAIR_END] = CL_PAIR_END,
+                                          [CL_FACT_PROMOTE] = CL_PROMOTE };
     struct cl_message *m = xha_cl_put(cl);
 
     m->uuid = d->uuid;
@@ -114,6 +133,11 @@ static void say_fact(struct xha_cluster *cl, struct cl_dom *d)
         m->u.give.detail = d->fact_detail;
         m->u.give.want_run = d->fact_want_run;
         m->u.give.prefer = d->fact_prefer;
+    } else if (d->fact >= CL_FACT_LISTENS) {
+        m->u.pair.id = d->fact_id;
+        m->u.pair.port = d->fact_port;
+        m->u.pair.want_run = d->fact_want_run;
+        snprintf(m->u.pair.text, sizeof m->u.pair.text, "%s", d->fact_text);
     } else {
         m->u.move.id = d->fact_id;
         m->u.move.port = d->fact_port;

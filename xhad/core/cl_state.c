@@ -142,6 +142,8 @@ void xha_cl_state_clear(struct cl_state *st)
     list_clear(&st->say);
     list_clear(&st->flown);
     list_clear(&st->moving);
+    list_clear(&st->paired);
+    list_clear(&st->bare);
     st->rank = (struct cl_rank){ 0 };
     st->members = st->nodes = 0;
     st->armed = false; /* until somebody arms the cluster, once it stands */
@@ -182,7 +184,7 @@ struct cl_dom *xha_cl_add(struct cl_state *st, const struct xha_uuid *uuid)
     memset(d, 0, sizeof *d);
     d->used = true;
     d->uuid = *uuid;
-    d->owner = d->home = d->next = d->move.target = XHA_HOST_NONE;
+    d->owner = d->home = d->next = d->move.target = d->pair.backup = d->gone_owner = XHA_HOST_NONE;
     d->sum_owner = d->sum_target = XHA_HOST_NONE;
     d->hash_next = *bucket;
     *bucket = slot;
@@ -197,6 +199,7 @@ void xha_cl_unindex(struct cl_state *st, struct cl_dom *d)
 
     d->phase = XHA_PH_FREE;
     d->owner = d->home = XHA_HOST_NONE;
+    d->pair = (struct cl_pair){ .backup = XHA_HOST_NONE };
     xha_cl_settle(st, d);
     st->hash ^= d->hash;
     d->hash = 0;
@@ -304,6 +307,7 @@ void xha_cl_settle(struct cl_state *st, struct cl_dom *d)
     listed(st, CL_L_OWNED, owned ? &st->host[d->owner].owned : NULL, d);
     listed(st, CL_L_HOMED, d->home != XHA_HOST_NONE ? &st->host[d->home].homed : NULL, d);
     listed(st, CL_L_MOVING, d->phase == XHA_PH_MOVING ? &st->moving : NULL, d);
+    listed(st, CL_L_PAIRED, d->pair.id ? &st->paired : NULL, d);
     xha_cl_hash_dom(st, d, false);
 }
 

@@ -99,6 +99,11 @@ static void show(const struct xha_cluster *cl, const struct cl_dom *d, struct xh
     r->move.why = d->move.why;
     r->move.port = d->move.port;
     r->last_move = d->last_move;
+    r->pair.id = d->pair.id;
+    r->pair.backup = d->pair.backup;
+    r->pair.stage = d->pair.stage;
+    r->pair.port = d->pair.port;
+    r->bare_text = d->bare_text;
     r->wait_cause = d->wait_cause;
     memcpy(r->wait_text, d->wait_text, sizeof r->wait_text);
 }
@@ -187,6 +192,9 @@ static void audit_domain(const struct xha_cluster *cl, const struct cl_dom *d)
     assert(d->phase == XHA_PH_FREE || d->link[CL_L_OWNED].in == &st->host[d->owner].owned);
     assert((d->phase == XHA_PH_MOVING) == (d->link[CL_L_MOVING].in == &st->moving));
     assert(d->phase != XHA_PH_MOVING || (d->move.target < XHA_HOSTS_MAX && d->move.target != d->owner));
+    assert((d->pair.id != 0) == (d->link[CL_L_PAIRED].in == &st->paired));
+    assert(!d->pair.id || (d->phase == XHA_PH_OWNED && d->pair.backup < XHA_HOSTS_MAX &&
+                           d->pair.backup != d->owner && st->host[d->pair.backup].state != XHA_HOST_FENCED));
     if (d->phase == XHA_PH_FREE && d->want_run && !d->proposed)
         assert(xha_heap_has(&cl->wanted, slot) || xha_heap_has(&cl->timers, slot * CL_T_N_ + CL_T_LATER));
     else if (d->phase != XHA_PH_FREE || !d->want_run)

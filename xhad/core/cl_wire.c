@@ -285,6 +285,13 @@ void xha_cl_wdom(struct cl_wire *w, struct cl_dom *d)
     W_ENUM(w, d->move.why, XHA_MOVE_WHY_N_);
     w16(w, &d->move.port);
     xha_cl_w64(w, &d->last_move);
+    xha_cl_w64(w, &d->pair.id);
+    whostid(w, &d->pair.backup, true);
+    W_ENUM(w, d->pair.stage, XHA_PAIR_STAGE_N_);
+    w16(w, &d->pair.port);
+    if (d->pair.id &&
+        (d->phase != XHA_PH_OWNED || d->pair.backup == XHA_HOST_NONE || d->pair.backup == d->owner))
+        w->bad = true;
     if (d->phase != XHA_PH_FREE && d->owner == XHA_HOST_NONE)
         w->bad = true;
     if (d->phase == XHA_PH_MOVING && (d->move.target == XHA_HOST_NONE || d->move.target == d->owner))
@@ -423,7 +430,7 @@ static void wcounted(struct cl_wire *w, struct cl_message *m)
         xha_cl_w64(w, &m->term);
     }
     if (m->type == CL_LOST || m->type == CL_FENCE_ORDER || m->type == CL_FENCE_RESULT ||
-        m->type == CL_FENCED || m->type == CL_GRANT || m->type == CL_MOVE)
+        m->type == CL_FENCED || m->type == CL_GRANT || m->type == CL_MOVE || m->type == CL_PAIR_BEGIN)
         whostid(w, &m->host, false);
     switch (m->type) {
     case CL_HOST:
@@ -468,7 +475,20 @@ static void wcounted(struct cl_wire *w, struct cl_message *m)
         xha_cl_w64(w, &m->u.move.id);
         wtext(w, m->u.move.text, sizeof m->u.move.text);
         break;
-    default: /* LOST, FENCED */
+    case CL_PAIR_LISTENS:
+        w16(w, &m->u.pair.port);
+        /* fall through */
+    case CL_PAIR_PROTECTED:
+        xha_cl_w64(w, &m->u.pair.id);
+        break;
+    case CL_PAIR_END:
+        xha_cl_wbool(w, &m->u.pair.want_run);
+        /* fall through */
+    case CL_PROMOTE:
+        xha_cl_w64(w, &m->u.pair.id);
+        wtext(w, m->u.pair.text, sizeof m->u.pair.text);
+        break;
+    default: /* LOST, FENCED, PAIR_BEGIN */
         break;
     }
 }

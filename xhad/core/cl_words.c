@@ -40,6 +40,13 @@ const char *xha_move_why_name(enum xha_move_why why)
     return WORD(words, why);
 }
 
+const char *xha_pair_stage_name(enum xha_pair_stage stage)
+{
+    static const char *const words[] = { "ordered", "syncing", "protected" };
+
+    return WORD(words, stage);
+}
+
 const char *xha_cluster_cause_name(enum xha_cluster_cause cause)
 {
     static const char *const words[] = {
@@ -48,7 +55,8 @@ const char *xha_cluster_cause_name(enum xha_cluster_cause cause)
         "quorum-back",    "unsettled",       "hash-differs", "version",      "placed",       "no-place",
         "given-up",       "taken",           "move-begun",   "moved",        "move-failed",  "move-aborted",
         "maintenance-on", "maintenance-off", "evacuated",    "cannot-move",  "armed",        "disarmed",
-        "admission",      "twice",           "protected",    "unprotected",  "settings",
+        "admission",      "twice",           "protected",    "unprotected",  "settings",     "pair-begun",
+        "replicated",     "pair-ended",      "promoted",     "degraded",     "mute",
     };
 
     return WORD(words, cause);

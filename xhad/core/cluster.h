@@ -21,6 +21,11 @@
  *             success, by an operator's word, by the time after which its armed watchdog has fired, or by
  *             its own new incarnation (rules 2 and 8 of ARCHITECTURE.md). An xhad that is gone while its host's
  *             corosync is there is no lost host (rule 6).
+ *   pair      A replicated domain's owner and its backup, which holds a copy of it (stage PROTECTED: a whole one). What
+ *             the domain sends leaves the owner's host only when the backup has it (the gate), so an owner that
+ *             hears nothing of its backup is mute. Two messages race for each pair, and the first in the order
+ *             wins on all hosts: PAIR_END, the owner goes on alone and opens the gate; PROMOTE, the backup is the
+ *             owner. Neither waits for a fence, only for its commit.
  *   term      Of a domain: grows with each change of owner. What names an older one does nothing (rule 4).
  *
  * Quorum is not ours: corosync's votequorum says it (event QUORUM), and a host without it commits nothing,
@@ -33,7 +38,7 @@
 #include "xhad/core/place.h"
 #include "xhad/core/timing.h"
 
-#define XHA_WIRE_VERSION 1     /* of messages and of the state; others are refused by name */
+#define XHA_WIRE_VERSION 2     /* of messages and of the state; others are refused by name */
 #define XHA_MESSAGE_MAX  65536 /* bytes of one message */
 #define XHA_TEXT_MAX     200   /* bytes of a text for people in a message, with its NUL */
 #define XHA_NAMES_MAX    64    /* tags; also networks, storages: each kind so many in a cluster */
@@ -124,6 +129,13 @@ enum xha_move_stage {
 
 enum xha_move_why { XHA_MOVE_BY_OPERATOR, XHA_MOVE_BY_MAINTENANCE, XHA_MOVE_BY_FAILBACK, XHA_MOVE_WHY_N_ };
 
+enum xha_pair_stage {
+    XHA_PAIR_ORDERED,   /* the backup prepares to listen */
+    XHA_PAIR_SYNCING,   /* it listens on port: the first copy is on its way */
+    XHA_PAIR_PROTECTED, /* the backup holds a whole copy, and the owner's gate is shut but for what is committed */
+    XHA_PAIR_STAGE_N_
+};
+
 /* What the owner's host core last said of it (REPORT). */
 struct xha_report {
     struct xha_uuid uuid;
@@ -189,6 +201,10 @@ enum xha_cluster_event_type {
     XHA_CEV_MOVE_READY,    /* node: the receiver listens */
     XHA_CEV_MOVE_RESTORED, /* node: whole and paused here */
     XHA_CEV_MOVE_FAILED,   /* node: source or target cannot go on */
+    XHA_CEV_PAIR_LISTENS,   /* node: the backup listens */
+    XHA_CEV_PAIR_PROTECTED, /* node: the owner's first epoch is committed, its gate in place */
+    XHA_CEV_PAIR_END,       /* node: owner or backup cannot go on, or need not */
+    XHA_CEV_PROMOTE,        /* node: the backup hears nothing of the owner */
     XHA_CEV_RESULT,        /* node: the host core's answer to an ORDER of another host */
     XHA_CEV_CLEARED,       /* node: DEPOSED, and nothing that is not ours runs here any more */
     XHA_CEV_N_
@@ -204,7 +220,7 @@ struct xha_cluster_event {
     enum xha_cluster_event_type type;
     struct xha_time now; /* this host's own line of time */
     struct xha_uuid uuid;
-    uint64_t term; /* of ownership, that the fact is about: REPORT, GIVE, MOVE_* */
+    uint64_t term; /* of ownership, that the fact is about: REPORT, GIVE, MOVE_*, PAIR_*, PROMOTE */
     union {
         struct xha_host_info info;
         struct xha_view_change view;
@@ -237,6 +253,12 @@ struct xha_cluster_event {
             uint16_t port;
             char text[XHA_TEXT_MAX]; /* MOVE_FAILED */
         } move;
+        struct {
+            uint64_t id;
+            uint16_t port;           /* PAIR_LISTENS */
+            bool want_run;           /* PAIR_END by the owner: false: it was stopped, or stopped itself */
+            char text[XHA_TEXT_MAX]; /* PAIR_END, PROMOTE: why */
+        } pair;
         struct {
             struct xha_request request;
             int rc; /* XHA_CORE_* */
@@ -314,6 +336,12 @@ enum xha_cluster_cause {
     XHA_CC_PROTECTED,
     XHA_CC_UNPROTECTED,
     XHA_CC_SETTINGS,
+    XHA_CC_PAIR_BEGUN,
+    XHA_CC_REPLICATED, /* the backup holds a whole copy */
+    XHA_CC_PAIR_ENDED,
+    XHA_CC_PROMOTED,
+    XHA_CC_DEGRADED, /* it is to be replicated, and is not */
+    XHA_CC_MUTE,     /* its gate is shut, and only a person can know whether it may be opened */
     XHA_CC_N_
 };
 
@@ -346,6 +374,9 @@ struct xha_cluster_action {
             enum xha_order_type order;
             uint64_t checkpoint;
         } order;
+        struct {
+            uint64_t term; /* CHANGED: it was taken out of the state while it was `host`'s in this term; else 0 */
+        } gone;
     } u;
 };
 
@@ -437,6 +468,13 @@ struct xha_cluster_domain {
         uint16_t port;
     } move;                            /* MOVING */
     uint64_t last_move;                /* id of the last ended one */
+    struct {
+        uint64_t id; /* 0: none */
+        uint8_t backup;
+        enum xha_pair_stage stage;
+        uint16_t port;
+    } pair;                             /* OWNED */
+    const char *bare_text;              /* replicated by its policy, and no pair: why; "": it is under way */
     enum xha_cluster_cause wait_cause; /* FREE and wanted: why it still waits */
     char wait_text[XHA_TEXT_MAX];
 };
@@ -466,6 +504,7 @@ const char *xha_fenced_by_name(enum xha_fenced_by by);
 const char *xha_phase_name(enum xha_phase phase);
 const char *xha_move_mode_name(enum xha_move_mode mode);
 const char *xha_move_why_name(enum xha_move_why why);
+const char *xha_pair_stage_name(enum xha_pair_stage stage);
 const char *xha_cluster_cause_name(enum xha_cluster_cause cause);
 
 #endif

@@ -43,7 +43,8 @@ static bool record_valid(const struct xha_record *r)
 {
     return r->state < XHA_ST_N_ && r->purpose < XHA_FOR_N_ && r->pending < XHA_ACT_N_ &&
            r->failure < XHA_FAIL_N_ && r->host < XHA_HOSTS_MAX && r->n_recoveries <= XHA_HISTORY_MAX &&
-           r->deferred <= XHA_DO_N_ && r->verdict < XHA_VERDICT_N_ && r->yield < XHA_YIELD_N_;
+           r->deferred <= XHA_DO_N_ && r->verdict < XHA_VERDICT_N_ && r->yield < XHA_YIELD_N_ &&
+           r->repl_stage < XHA_REPL_N_ && r->repl_peer < XHA_HOSTS_MAX && !r->repl == !r->repl_stage;
 }
 
 size_t xha_core_bytes(const struct xha_settings *s)
@@ -148,7 +149,7 @@ static bool in_work(const struct dom *d)
 {
     return d->pending || d->state == XHA_ST_CLEARING || d->state == XHA_ST_STARTING ||
            d->state == XHA_ST_STOPPING || d->state == XHA_ST_UNSURE || d->state == XHA_ST_MIGRATING ||
-           d->state == XHA_ST_INCOMING;
+           d->state == XHA_ST_INCOMING || d->state == XHA_ST_STANDBY || d->repl.id;
 }
 
 static void new_heartbeat(struct xha_core *core, struct dom *d)
@@ -239,7 +240,8 @@ static int arrive(struct xha_core *core, const struct xha_event *ev, const struc
     struct dom *d;
     int rc;
 
-    if (incoming && known && known->state == XHA_ST_INCOMING && known->move.id == move->id && !known->yield)
+    if (incoming && known && known->move.id == move->id && !known->yield &&
+        known->state == (ev->u.protect.standby ? XHA_ST_STANDBY : XHA_ST_INCOMING))
         return XHA_CORE_OK;
     if (known)
         return XHA_CORE_E_BUSY; /* of an earlier ownership, and not yet forgotten */
@@ -274,6 +276,12 @@ static int of_cluster(struct xha_core *core, const struct xha_event *ev, struct 
         return xha_verdict(core, d, ev->u.verdict.move, ev->u.verdict.commit);
     case XHA_EV_CANCEL:
         return xha_move_cancel(core, d, ev->u.verdict.move);
+    case XHA_EV_REPLICATE:
+        return xha_replicate(core, d, &ev->u.move_out);
+    case XHA_EV_REPLICATED:
+        return xha_replicated(core, d, ev->u.listening.id);
+    case XHA_EV_SILENT:
+        return xha_silent(d, ev->u.listening.id);
     default:
         return XHA_CORE_E_INVAL;
     }
@@ -304,6 +312,19 @@ static int settings(struct xha_core *core, const struct xha_settings *s)
     core->set = *s;
     if (again)
         xha_queue_again(core);
+    return XHA_CORE_OK;
+}
+
+static int done(struct xha_core *core, struct dom *d, const struct xha_event *ev)
+{
+    if ((unsigned)ev->u.done.result >= XHA_RESULT_N_ || !ev->u.done.id)
+        return XHA_CORE_E_INVAL;
+    if (d->repl_deed == ev->u.done.id)
+        xha_repl_done(core, d, ev->u.done.result);
+    else if (d->pending && d->pending_id == ev->u.done.id)
+        xha_done(core, d, ev);
+    else
+        return XHA_CORE_E_INVAL;
     return XHA_CORE_OK;
 }
 
@@ -352,10 +373,7 @@ static int take(struct xha_core *core, const struct xha_event *ev)
     case XHA_EV_DONE:
         if (!d)
             return XHA_CORE_E_NODOMAIN;
-        if (!d->pending || d->pending_id != ev->u.done.id || (unsigned)ev->u.done.result >= XHA_RESULT_N_)
-            return XHA_CORE_E_INVAL;
-        xha_done(core, d, ev);
-        return XHA_CORE_OK;
+        return done(core, d, ev);
     default:
         return (unsigned)ev->type < XHA_EV_N_ ? of_cluster(core, ev, d) : XHA_CORE_E_INVAL;
     }
@@ -382,6 +400,9 @@ static void ring(struct xha_core *core, struct dom *d, enum timer timer)
         break;
     case TIMER_READY:
         xha_not_ready(core, d);
+        break;
+    case TIMER_REPL:
+        xha_repl_timer(core, d);
         break;
     default:
         xha_alarm(core, d, XHA_SEV_CRITICAL, XHA_CAUSE_WORKER_SLOW, d->pending);
@@ -507,6 +528,9 @@ static void view(const struct xha_core *core, const struct dom *d, struct xha_vi
         .relocate = d->relocate,
         .given_up = d->given_up,
         .pending_id = d->pending ? d->pending_id : 0,
+        .repl = d->repl,
+        .repl_stage = d->repl_stage,
+        .silent = d->silent,
     };
 }
 
@@ -557,6 +581,7 @@ void xha_core_audit(const struct xha_core *core)
             assert(!d->queued || (d->state == XHA_ST_QUEUED && !d->pending && !d->slot));
             assert(!d->late || d->watched);
             assert(d->domid == XHA_DOMID_NONE || d->in_present);
+            assert(!d->repl.id == !d->repl_stage && (d->repl.id || !d->repl_deed));
             sum.n_queued += d->queued;
             sum.under_way += d->slot;
             sum.n_late += d->late;

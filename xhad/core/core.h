@@ -46,6 +46,7 @@ enum xha_protection {
     XHA_PROT_MONITOR,    /* watch and alarm, never act */
     XHA_PROT_RESTART,    /* start again */
     XHA_PROT_CHECKPOINT, /* also save at intervals; recover from the newest good save */
+    XHA_PROT_REPLICATE,  /* also keep a copy on another host, fed epoch by epoch, that takes over */
     XHA_PROT_N_
 };
 
@@ -152,6 +153,9 @@ enum xha_event_type {
     XHA_EV_MOVE_OUT,  /* a domain is to move away: MIGRATE it, and wait for the verdict */
     XHA_EV_VERDICT,   /* a move was decided, in order, for all */
     XHA_EV_CANCEL,    /* end a move that is under way, if it is not too late for that */
+    XHA_EV_REPLICATE, /* u.move_out: REPLICATE it there, id being the pair's; VERDICT (no commit) ends it */
+    XHA_EV_REPLICATED, /* u.listening.id: that deed's first epoch is committed, the gate in place */
+    XHA_EV_SILENT,     /* u.listening.id: that STANDBY hears nothing of the sender any more */
     XHA_EV_N_
 };
 
@@ -284,6 +288,21 @@ struct xha_record {
     uint8_t yield;     /* enum xha_yield under way */
     bool relocate;     /* GIVE_UP when it cannot be started here */
     bool given_up;     /* that was said: it is not here, and nothing is started */
+    uint64_t repl;     /* id of the pair whose owner this host is, or 0 */
+    uint8_t repl_peer; /* ... and its backup */
+    uint8_t repl_stage;  /* enum xha_repl */
+    uint64_t repl_deed;  /* id of its deed under way, or 0 */
+};
+
+/* How far the owner of a pair is. Until it is NONE again nothing is started, moved, saved or cleared. */
+enum xha_repl {
+    XHA_REPL_NONE,
+    XHA_REPL_SYNCING,   /* REPLICATE is under way */
+    XHA_REPL_PROTECTED, /* ... and its first epoch committed */
+    XHA_REPL_BROKEN,    /* it has ended, the gate is shut; the order is waited for */
+    XHA_REPL_ENDING,    /* ended by order, REPLICATE not yet */
+    XHA_REPL_OPENING,   /* ended by order: GATE_OPEN, until it is done */
+    XHA_REPL_N_
 };
 
 enum xha_verdict { XHA_VERDICT_NONE, XHA_VERDICT_COMMIT, XHA_VERDICT_ABORT, XHA_VERDICT_N_ };
@@ -308,6 +327,7 @@ struct xha_event {
             enum xha_failure failure; /* TAKE for RECOVERY: from what */
             uint32_t recoveries;      /* TAKE, INCOMING: so many were within its restart_window elsewhere */
             struct xha_move move;     /* INCOMING */
+            bool standby;             /* INCOMING: as a replicated domain's backup: STANDBY it; move.id is the pair's */
         } protect;                    /* PROTECT, RECALL, TAKE, INCOMING */
         bool permit;
         enum xha_yield yield;
@@ -363,6 +383,13 @@ enum xha_action_type {
     XHA_ACT_RECEIVE, /* OK(domid): it is here, whole and paused; REFUSED: nothing of it is */
     XHA_ACT_CANCEL, /* end the worker of the deed `id`, if it is not too late for that; the deed is DONE as ever */
     XHA_ACT_GIVE_UP, /* it cannot be started here, and is not here: for the node, which finds it another host */
+    XHA_ACT_REPLICATE, /* u.deed.move: stream it there epoch by epoch, its output behind a gate. Beside other deeds.
+                          Its end, however it ends, leaves the gate shut; the domain runs, or is suspended */
+    XHA_ACT_STANDBY, /* receive epochs and hold them. OK(domid): it was promoted and runs; REFUSED: nothing of it is
+                        here */
+    XHA_ACT_GATE_OPEN, /* let it go on if it is suspended, take the gate away and let out what it held. Beside other
+                          deeds. OK also when the domain is gone, or there is no gate */
+    XHA_ACT_PROMOTE,   /* to the worker of the STANDBY deed `id`: let it run from the last epoch that it holds */
     XHA_ACT_N_
 };
 
@@ -370,7 +397,13 @@ enum xha_action_type {
 static inline bool xha_action_is_deed(enum xha_action_type type)
 {
     return (type >= XHA_ACT_START && type <= XHA_ACT_SCHED) || type == XHA_ACT_MIGRATE ||
-           type == XHA_ACT_RECEIVE;
+           type == XHA_ACT_RECEIVE || (type >= XHA_ACT_REPLICATE && type <= XHA_ACT_GATE_OPEN);
+}
+
+/* Whether it is a deed beside the one that a domain can be in; the record has its id in repl_deed. */
+static inline bool xha_action_is_beside(enum xha_action_type type)
+{
+    return type == XHA_ACT_REPLICATE || type == XHA_ACT_GATE_OPEN;
 }
 
 enum xha_state {
@@ -391,6 +424,7 @@ enum xha_state {
     XHA_ST_MAINTENANCE, /* left alone on an operator's word */
     XHA_ST_MIGRATING,   /* moves away: being sent, or sent and suspended until the verdict */
     XHA_ST_INCOMING,    /* moves here: being received, or whole and paused until the verdict */
+    XHA_ST_STANDBY,     /* a copy of another host's domain, fed epoch by epoch, until the verdict */
     XHA_ST_N_
 };
 
@@ -439,6 +473,12 @@ enum xha_cause {
     XHA_CAUSE_MOVED,            /* a move was decided: it is the target's */
     XHA_CAUSE_MOVE_ENDED,       /* a move was decided: it stays the source's */
     XHA_CAUSE_GIVEN_UP, /* cannot be started here; detail: enum xha_action_type, enum xha_refusal << 8 */
+    XHA_CAUSE_REPLICATE,   /* its replication has begun; detail: the other host */
+    XHA_CAUSE_REPLICATED,  /* the other host holds a whole copy; detail: which */
+    XHA_CAUSE_REPL_BROKEN, /* its replication broke off; detail: enum xha_result */
+    XHA_CAUSE_REPL_ENDED,  /* its replication was ended in order */
+    XHA_CAUSE_PROMOTED,    /* this host's copy takes over */
+    XHA_CAUSE_STANDBY_LOST, /* this host's copy is lost; detail: enum xha_result */
     XHA_CAUSE_N_
 };
 
@@ -456,9 +496,9 @@ struct xha_action {
     union {
         struct {
             int32_t domid;
-            struct xha_span deadline; /* after this the adapter ends the worker and reports UNKNOWN */
+            struct xha_span deadline; /* after this the adapter ends the worker and reports UNKNOWN; 0: never */
             uint64_t checkpoint;      /* RESTORE */
-            struct xha_move move;     /* MIGRATE, RECEIVE */
+            struct xha_move move;     /* MIGRATE, RECEIVE, REPLICATE, STANDBY, GATE_OPEN */
         } deed;                       /* deeds, PROBE, LOOK */
         struct {
             enum xha_state from, to;
@@ -543,12 +583,15 @@ struct xha_view {
     struct xha_time last_checkpoint; /* 0: none since xhad started */
     bool want_run, ever_beat;        /* want_run: false as well while an acknowledged stop waits for a deed */
     /* in a cluster */
-    struct xha_move move; /* MIGRATING, INCOMING; id 0: none */
+    struct xha_move move; /* MIGRATING, INCOMING, STANDBY (its pair); id 0: none */
     bool move_sent;       /* as in the record */
     enum xha_verdict verdict;
     enum xha_yield yield;
     bool relocate, given_up;
     uint64_t pending_id; /* of the deed under way, or 0 */
+    struct xha_move repl; /* the pair whose owner this host is; id 0: none */
+    enum xha_repl repl_stage;
+    bool silent; /* STANDBY: nothing is heard of the sender */
 };
 
 uint32_t xha_core_count(const struct xha_core *core);

@@ -167,6 +167,7 @@ static void recall_settled(struct xha_core *core, struct dom *d, const struct xh
         break;
     case XHA_ST_MIGRATING:
     case XHA_ST_INCOMING:
+    case XHA_ST_STANDBY:
         xha_move_recall(core, d);
         break;
     case XHA_ST_QUEUED:
@@ -197,6 +198,7 @@ static void recall_settled(struct xha_core *core, struct dom *d, const struct xh
 void xha_recall(struct xha_core *core, struct dom *d, const struct xha_record *r)
 {
     xha_store_load(core, d, r);
+    xha_repl_recall(core, d, r);
     d->settled = core->now;
     if (r->domid == XHA_DOMID_OLD)
         xha_persist(core, d);
@@ -219,9 +221,11 @@ void xha_recall(struct xha_core *core, struct dom *d, const struct xha_record *r
         }
         if (d->state == XHA_ST_RUNNING || d->state == XHA_ST_SUSPECT)
             d->beaten = true;
-        else if (d->state == XHA_ST_MIGRATING || d->state == XHA_ST_INCOMING)
+        else if (d->state == XHA_ST_MIGRATING || d->state == XHA_ST_INCOMING || d->state == XHA_ST_STANDBY)
             xha_move_recall(core, d);
         d->yield_waits = d->yield != XHA_YIELD_NONE;
+        if (d->pending == XHA_ACT_STANDBY && (d->yield_waits || d->verdict == XHA_VERDICT_ABORT))
+            xha_cancel(core, d); /* it may not have been told */
         if (d->state == XHA_ST_BOOTING)
             xha_timer(core, d, TIMER_STATE, after(core->now, d->policy.boot_grace));
         else if (d->state == XHA_ST_STOPPING || d->state == XHA_ST_SUSPECT)
@@ -229,7 +233,9 @@ void xha_recall(struct xha_core *core, struct dom *d, const struct xha_record *r
         xha_queue_blocks(core, d);
         return;
     }
-    if (d->yield)
+    if (d->yield && d->repl_deed)
+        d->yield_waits = true;
+    else if (d->yield)
         xha_yield_go(core, d);
     else
         recall_settled(core, d, r);

@@ -28,6 +28,7 @@ static handler *const matrix[XHA_ST_N_][SIG_N_] = {
 [XHA_ST_QUEUED]      = { H(appeared), H(beat_failed), H(appeared_paused), H(appeared_paused), _,             _,          H(adopt_other),   X,           X,                 X,              H(waited),              _,       _,           H(turn) },
 [XHA_ST_MIGRATING]   = { _,           _,              _,              _,              _,             _,          _,                H(migrated), H(migrate_refused), H(migrate_unknown), H(move_timer),     _,       _,           X },
 [XHA_ST_INCOMING]    = { _,           _,              _,              _,              _,             _,          _,                H(received), H(receive_refused), H(receive_unknown), H(move_timer),     _,       _,           X },
+[XHA_ST_STANDBY]     = { _,           _,              _,              _,              _,             _,          _,                H(standby_ok), H(standby_refused), H(standby_unknown), H(move_timer), _,       _,           X },
 [XHA_ST_CLEARING]    = { _,           _,              _,              _,              _,             H(cleared), H(stop_other),    H(cleared),  H(clear_refused),  H(unsure),      H(clear_again),         _,       _,           X },
 [XHA_ST_STARTING]    = { X,           X,              X,              X,              X,             X,          X,                H(started),  H(start_refused),  H(unsure),      X,                      _,       _,           X },
 [XHA_ST_BOOTING]     = { _,           H(beat_first),  H(pause),       H(pause),       H(died),       H(vanish),  H(adopt_other),   H(run_ok),   H(run_refused),    H(run_unknown), H(boot_late),           _,       _,           X },
@@ -49,7 +50,7 @@ void xha_fsm(struct xha_core *core, struct dom *d, enum signal sig)
     bool end = sig == SIG_OK || sig == SIG_REFUSED || sig == SIG_UNKNOWN;
 
     assert((unsigned)d->state < XHA_ST_N_ && (unsigned)sig < SIG_N_);
-    if (d->pending && !end) {
+    if ((d->pending || d->yield_waits) && !end) {
         /* One deed at a time: whatever else happened is looked at when it has ended. */
         if (sig == SIG_TIMER)
             xha_timer(core, d, TIMER_STATE, after(core->now, core->set.round_interval));

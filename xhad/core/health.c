@@ -136,7 +136,7 @@ void xha_boot_late(struct xha_core *core, struct dom *d)
 static void duplicate(struct xha_core *core, struct dom *d)
 {
     if (d->state == XHA_ST_ERROR || d->state == XHA_ST_MAINTENANCE || d->state == XHA_ST_MIGRATING ||
-        d->state == XHA_ST_INCOMING)
+        d->state == XHA_ST_INCOMING || d->state == XHA_ST_STANDBY)
         return;
     if (d->yield) { /* one after the other */
         xha_fsm(core, d, SIG_ALIVE);
@@ -168,7 +168,9 @@ static void see_other(struct xha_core *core, struct dom *d, const struct xha_see
 
 void xha_sight(struct xha_core *core, struct dom *d, const struct xha_seen *seen)
 {
-    bool beat;
+    /* Suspended at the end of an epoch, or left so by a sender that died: it runs, and GATE_OPEN sees to it. */
+    bool epoch = d->repl.id && seen->shut && seen->reason == XHA_SHUTDOWN_SUSPEND;
+    bool shut = seen->shut && !epoch, beat;
 
     if (seen->dying || seen->domid <= 0 || d->pending || seen->listed.ms <= d->settled.ms)
         return;
@@ -182,13 +184,13 @@ void xha_sight(struct xha_core *core, struct dom *d, const struct xha_seen *seen
     d->news = d->listed.ms < 0;
     d->listed = seen->listed;
     d->was_active = d->seen_active;
-    d->seen_active = !seen->paused && !seen->shut;
-    d->seen_paused = seen->paused && !seen->shut;
+    d->seen_active = !seen->paused && !shut;
+    d->seen_paused = seen->paused && !shut;
     d->seen_reason = seen->reason;
     if (two_of_them(core, d))
         return;
     beat = d->seen_active && pulse(core, d, seen);
-    if (seen->shut)
+    if (shut)
         xha_fsm(core, d, seen->reason == XHA_SHUTDOWN_SUSPEND ? SIG_SUSPENDED : SIG_DIED);
     else if (seen->paused)
         xha_fsm(core, d, SIG_PAUSED);

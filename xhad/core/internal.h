@@ -14,6 +14,7 @@
  *   queue.c   who is next: tiers, turns, limits, backoff
  *   own.c     whose it is: taken, yielded, given up, and leave to start anything
  *   move.c    a domain moves between hosts
+ *   repl.c    a domain is replicated between hosts: the owner's side and the backup's
  *   orders.c  state x order: what an operator may want when
  *   words.c   spelling
  *
@@ -55,6 +56,7 @@ enum timer {
     TIMER_SAVE,  /* periodic checkpoint due */
     TIMER_READY, /* ready_cap: stop holding the tiers above */
     TIMER_PEND,  /* the adapter should long have answered */
+    TIMER_REPL,  /* what a pair waits for is tried again */
     TIMER_N_
 };
 
@@ -158,6 +160,10 @@ struct dom {
     enum xha_yield yield; /* it is not this host's any more; nothing but that is done */
     bool yield_waits;     /* ... when the deed under way has ended */
     bool relocate, given_up;
+    struct xha_move repl; /* the pair whose owner this host is */
+    enum xha_repl repl_stage;
+    uint64_t repl_deed; /* beside `pending`: REPLICATE or GATE_OPEN */
+    bool silent;        /* STANDBY */
 
     uint64_t persist_step; /* the step in which PERSIST was last emitted */
 };
@@ -218,6 +224,7 @@ struct xha_core {
 #define SAVE_DEADLINE_MS     1800000
 #define SHORT_DEADLINE_MS    60000
 #define PEND_MARGIN_MS       60000 /* beyond the deadline: the worker cannot even be killed */
+#define REPL_AGAIN_MS        250 /* whoever waits for the end of a pair looks again */
 #define LOOK_AGAIN_MS        5000
 #define CLEAR_AGAIN_MS       5000
 #define RESTORES_MAX         2 /* then a cold start: the saved state itself may be ill */
@@ -281,6 +288,9 @@ void xha_forget(struct xha_core *core, const struct dom *d);
 void xha_deed(struct xha_core *core, struct dom *d, enum xha_action_type type, int64_t deadline_ms,
               enum xha_cause cause);
 bool xha_cancel(struct xha_core *core, const struct dom *d); /* of a move; false: there is no such deed */
+void xha_beside(struct xha_core *core, struct dom *d, enum xha_action_type type, int64_t deadline_ms,
+                enum xha_cause cause);
+void xha_tell_worker(struct xha_core *core, const struct dom *d, enum xha_action_type type, uint64_t id);
 void xha_say_give_up(struct xha_core *core, const struct dom *d, uint32_t detail);
 void xha_ask_probe(struct xha_core *core, struct dom *d);
 void xha_ask_look(struct xha_core *core, uint8_t host);
@@ -336,8 +346,27 @@ void xha_incoming(struct xha_core *core, struct dom *d, const struct xha_event *
 void xha_move_stopped(struct xha_core *core, struct dom *d); /* it is stopped, so that its disks can go */
 int xha_listening(struct dom *d, uint64_t id, uint16_t port);
 int xha_verdict(struct xha_core *core, struct dom *d, uint64_t move, bool commit);
+void xha_moved_in(struct xha_core *core, struct dom *d, enum xha_cause cause);
 int xha_move_cancel(struct xha_core *core, struct dom *d, uint64_t move);
 void xha_move_recall(struct xha_core *core, struct dom *d);
+
+/* repl.c */
+handler xha_standby_ok, xha_standby_refused, xha_standby_unknown, xha_repl_timer;
+int xha_replicate(struct xha_core *core, struct dom *d, const struct xha_move *pair);
+int xha_replicated(struct xha_core *core, struct dom *d, uint64_t id);
+int xha_silent(struct dom *d, uint64_t id);
+int xha_repl_verdict(struct xha_core *core, struct dom *d, bool commit);
+void xha_repl_done(struct xha_core *core, struct dom *d, enum xha_result result);
+void xha_repl_cancel(struct xha_core *core, const struct dom *d);
+void xha_repl_recall(struct xha_core *core, struct dom *d, const struct xha_record *record);
+void xha_standby(struct xha_core *core, struct dom *d, const struct xha_event *ev);
+void xha_promote(struct xha_core *core, struct dom *d); /* the verdict is the backup's */
+
+/* It may neither be started nor cleared nor moved: what its copy is to do is not decided, or its gate not open. */
+static inline bool xha_repl_holds(const struct dom *d)
+{
+    return d->repl.id && !d->yield;
+}
 
 /* doubt.c: UNSURE, and the recall after a restart of xhad */
 handler xha_look_again, xha_sure_alive, xha_sure_paused, xha_sure_died, xha_sure_gone, xha_resumed,

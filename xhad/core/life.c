@@ -282,7 +282,10 @@ void xha_clear(struct xha_core *core, struct dom *d, enum xha_cause cause, uint3
         return;
     }
     xha_go(core, d, XHA_ST_CLEARING, cause, detail);
-    xha_deed(core, d, XHA_ACT_DESTROY, CLEAR_DEADLINE_MS, cause);
+    if (xha_repl_holds(d)) /* what it sent last is let out first */
+        xha_timer(core, d, TIMER_STATE, after(core->now, (struct xha_span){ REPL_AGAIN_MS }));
+    else
+        xha_deed(core, d, XHA_ACT_DESTROY, CLEAR_DEADLINE_MS, cause);
 }
 
 /* Without quorum nothing is cleared for a start that could not follow. */
@@ -305,7 +308,7 @@ void xha_cleared(struct xha_core *core, struct dom *d)
         xha_move_stopped(core, d);
     else if (d->purpose == XHA_FOR_STOP || d->purpose == XHA_FOR_NOTHING)
         xha_rest(core, d, XHA_ST_STOPPED, d->failure ? XHA_CAUSE_FAILURE : XHA_CAUSE_OPERATOR, d->failure);
-    else if (d->slot && !xha_queue_preempts(core) && !d->deferred && !core->denied)
+    else if (d->slot && !xha_queue_preempts(core) && !d->deferred && !core->denied && !xha_repl_holds(d))
         begin_start(core, d);
     else /* also when an order came meanwhile, which will take it from the queue */
         xha_enqueue(core, d, d->purpose, at_once, XHA_CAUSE_WORKER_OK, XHA_ACT_DESTROY);
@@ -324,7 +327,9 @@ void xha_clear_refused(struct xha_core *core, struct dom *d)
 
 void xha_clear_again(struct xha_core *core, struct dom *d)
 {
-    if (xha_must_not_clear(core, d))
+    if (xha_repl_holds(d))
+        xha_timer(core, d, TIMER_STATE, after(core->now, (struct xha_span){ REPL_AGAIN_MS }));
+    else if (xha_must_not_clear(core, d))
         xha_timer(core, d, TIMER_STATE, after(core->now, (struct xha_span){ CLEAR_AGAIN_MS }));
     else
         xha_deed(core, d, XHA_ACT_DESTROY, CLEAR_DEADLINE_MS, XHA_CAUSE_BACKOFF);

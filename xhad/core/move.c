@@ -31,7 +31,7 @@ static void no_move(struct dom *d)
 
 static bool moves(const struct dom *d)
 {
-    return d->state == XHA_ST_MIGRATING || d->state == XHA_ST_INCOMING;
+    return d->state == XHA_ST_MIGRATING || d->state == XHA_ST_INCOMING || d->state == XHA_ST_STANDBY;
 }
 
 /* ---- begin ---- */
@@ -47,6 +47,8 @@ static int may_move_out(const struct xha_core *core, const struct dom *d, const 
         return XHA_CORE_E_POLICY;
     if (core->denied)
         return XHA_CORE_E_QUORUM;
+    if (d->repl.id)
+        return XHA_CORE_E_BUSY; /* its gate is about to be opened */
     switch (d->state) {
     case XHA_ST_RUNNING:
     case XHA_ST_SUSPECT:
@@ -60,6 +62,7 @@ static int may_move_out(const struct xha_core *core, const struct dom *d, const 
     case XHA_ST_UNSURE:
     case XHA_ST_MIGRATING:
     case XHA_ST_INCOMING:
+    case XHA_ST_STANDBY:
         return XHA_CORE_E_BUSY;
     default:
         if (move->disks && stopped(d))
@@ -92,7 +95,7 @@ int xha_move_out(struct xha_core *core, struct dom *d, const struct xha_move *mo
 
     if (!move->id || move->peer >= XHA_HOSTS_MAX)
         return XHA_CORE_E_INVAL;
-    if (d->state != XHA_ST_INCOMING && d->move.id == move->id)
+    if (d->state != XHA_ST_INCOMING && d->state != XHA_ST_STANDBY && d->move.id == move->id)
         return XHA_CORE_OK;
     rc = may_move_out(core, d, move);
     if (rc)
@@ -129,13 +132,17 @@ void xha_incoming(struct xha_core *core, struct dom *d, const struct xha_event *
     d->move = ev->u.protect.move;
     d->want_run = ev->u.protect.want_run;
     xha_recoveries_elsewhere(core, d, ev->u.protect.recoveries);
+    if (ev->u.protect.standby) {
+        xha_standby(core, d, ev);
+        return;
+    }
     xha_go(core, d, XHA_ST_INCOMING, XHA_CAUSE_MOVE, d->move.peer);
     xha_deed(core, d, XHA_ACT_RECEIVE, deadline_ms(d), XHA_CAUSE_MOVE);
 }
 
 int xha_listening(struct dom *d, uint64_t id, uint16_t port)
 {
-    if (d->pending != XHA_ACT_RECEIVE || d->pending_id != id || !port)
+    if ((d->pending != XHA_ACT_RECEIVE && d->pending != XHA_ACT_STANDBY) || d->pending_id != id || !port)
         return XHA_CORE_E_INVAL;
     d->move.port = port;
     return XHA_CORE_OK;
@@ -177,9 +184,11 @@ static void run_here(struct xha_core *core, struct dom *d)
 
 static void decide(struct xha_core *core, struct dom *d)
 {
-    bool here = (d->state == XHA_ST_INCOMING) == (d->verdict == XHA_VERDICT_COMMIT);
+    bool here = (d->state != XHA_ST_MIGRATING) == (d->verdict == XHA_VERDICT_COMMIT);
 
-    if (here)
+    if (here && d->state == XHA_ST_STANDBY)
+        xha_promote(core, d);
+    else if (here)
         run_here(core, d);
     else
         xha_yield_begin(core, d, XHA_YIELD_DESTROY);
@@ -200,6 +209,8 @@ int xha_verdict(struct xha_core *core, struct dom *d, uint64_t move, bool commit
 {
     enum xha_verdict verdict = commit ? XHA_VERDICT_COMMIT : XHA_VERDICT_ABORT;
 
+    if (d->repl.id && d->repl.id == move && !d->yield)
+        return xha_repl_verdict(core, d, commit);
     if (!d->move.id || d->move.id != move || d->yield)
         return XHA_CORE_E_STATE;
     if (d->verdict)
@@ -208,7 +219,7 @@ int xha_verdict(struct xha_core *core, struct dom *d, uint64_t move, bool commit
     xha_persist(core, d);
     if (!moves(d))
         decide_early(core, d);
-    else if (!d->pending)
+    else if (!d->pending || (commit && d->state == XHA_ST_STANDBY))
         decide(core, d);
     else if (!commit)
         xha_cancel(core, d);
@@ -295,23 +306,24 @@ void xha_migrate_unknown(struct xha_core *core, struct dom *d)
 
 /* ---- ends of deeds: the target ---- */
 
-static void moved_in(struct xha_core *core, struct dom *d)
+void xha_moved_in(struct xha_core *core, struct dom *d, enum xha_cause cause)
 {
     struct xha_span grace = { d->policy.heartbeat_timeout.ms + MOVED_GRACE_MS };
 
     no_move(d);
     d->fresh = true;
     d->want_run = true;
-    xha_run_or_boot(core, d, XHA_CAUSE_MOVED);
+    d->purpose = XHA_FOR_NOTHING;
+    xha_run_or_boot(core, d, cause);
     if (d->state == XHA_ST_BOOTING) /* it has been up for long: no boot_grace is needed */
         xha_timer(core, d, TIMER_STATE, after(core->now, grace));
-    xha_deed(core, d, XHA_ACT_SCHED, SHORT_DEADLINE_MS, XHA_CAUSE_MOVED);
+    xha_deed(core, d, XHA_ACT_SCHED, SHORT_DEADLINE_MS, cause);
 }
 
 void xha_received(struct xha_core *core, struct dom *d)
 {
     if (d->lost == XHA_ACT_RESUME) {
-        moved_in(core, d);
+        xha_moved_in(core, d, XHA_CAUSE_MOVED);
         return;
     }
     if (!d->move.disks) {

@@ -209,8 +209,10 @@ static void heed(struct xha_node *node)
             continue;
         node->weigh_permit = true;
         n = xha_note_of(node, &a->uuid);
-        if (n)
-            xha_note_dirty(node, n);
+        if (!n)
+            continue;
+        n->gone_term = a->host == node->self ? a->u.gone.term : 0;
+        xha_note_dirty(node, n);
     }
 }
 
@@ -317,6 +319,8 @@ static bool from_outside(enum xha_event_type type)
     case XHA_EV_DONE:
     case XHA_EV_SETTINGS:
     case XHA_EV_LISTENING:
+    case XHA_EV_REPLICATED:
+    case XHA_EV_SILENT:
         return true;
     default:
         return false;
@@ -333,7 +337,8 @@ static int host_fact(struct xha_node *node, const struct xha_event *ev)
     } else if (ev->type == XHA_EV_ROUND) {
         xha_node_round(node, ev);
     } else if (!rc &&
-               (ev->type == XHA_EV_LISTENING || ev->type == XHA_EV_DONE || ev->type == XHA_EV_RECALL)) {
+               (ev->type == XHA_EV_LISTENING || ev->type == XHA_EV_DONE || ev->type == XHA_EV_RECALL ||
+                ev->type == XHA_EV_REPLICATED || ev->type == XHA_EV_SILENT)) {
         n = xha_note_of(node, &ev->uuid);
         if (n)
             xha_note_dirty(node, n);
@@ -372,6 +377,10 @@ static bool of_the_node(enum xha_cluster_event_type type)
     case XHA_CEV_MOVE_READY:
     case XHA_CEV_MOVE_RESTORED:
     case XHA_CEV_MOVE_FAILED:
+    case XHA_CEV_PAIR_LISTENS:
+    case XHA_CEV_PAIR_PROTECTED:
+    case XHA_CEV_PAIR_END:
+    case XHA_CEV_PROMOTE:
     case XHA_CEV_RESULT:
     case XHA_CEV_CLEARED:
         return true;

@@ -3,6 +3,7 @@
  *
  *   node.c        steps of both halves, until they agree; plans out
  *   node_note.c   what the node itself remembers of domains
+ *   node_pair.c   pairs of replicated domains, into replication, standing by, promotion
  *   node_own.c    committed ownership into TAKE, YIELD and moves for the host core
  *   node_say.c    what the host core does, into reports and answers for the cluster
  *   node_clear.c  what runs here and is not ours
@@ -30,6 +31,10 @@ enum due {
     DUE_READY = 4,
     DUE_RESTORED = 8,
     DUE_FAILED = 16,
+    DUE_LISTENS = 32,
+    DUE_PROTECTED = 64,
+    DUE_PAIR_END = 128,
+    DUE_PROMOTE = 256,
 };
 
 /* A fact of one move, said once in each epoch: messages may be lost when the view changes. */
@@ -59,6 +64,12 @@ struct note {
     const char *fail_text;
     uint64_t fail_move; /* that it is about */
     struct told given, ready, restored, failed;
+    uint64_t out_pair, in_pair; /* begun here, by id */
+    const char *pair_text;      /* why it ends */
+    uint64_t pair_about;        /* ... which one */
+    struct told listens, protected_, pair_end, promote;
+    uint64_t gone_term; /* unprotected while it was this host's in this term; 0: not, or not known */
+    bool mute_said;
     uint64_t seen_round; /* last round that showed it running here, though it is another host's */
     unsigned strays;     /* successive rounds that did */
 };
@@ -152,6 +163,20 @@ void xha_node_ordered(struct xha_node *node, const struct xha_cluster_action *or
 void xha_node_do_orders(struct xha_node *node);
 void xha_node_move_failed(struct xha_node *node, struct about *a, const char *text);
 void xha_node_give(struct xha_node *node, struct about *a, enum xha_cause cause, uint32_t detail, uint8_t to);
+
+bool xha_node_told(const struct xha_node *node, const struct told *t, uint64_t what);
+void xha_node_tell_once(const struct xha_node *node, struct told *t, uint64_t what);
+
+/* node_pair.c */
+void xha_node_replicate(struct xha_node *node, struct about *a); /* ours, with or without a pair */
+void xha_node_stand_by(struct xha_node *node, struct about *a);  /* this host is to be its backup */
+bool xha_node_unpaired(struct xha_node *node, struct about *a);  /* false: its end must come first */
+void xha_node_verdict(struct xha_node *node, const struct about *a, uint64_t id, bool commit);
+bool xha_node_say_pair(struct xha_node *node, struct about *a, enum due what, struct xha_cluster_event *ev);
+
+/* node_own.c */
+struct xha_event xha_node_arrival(const struct about *a, enum xha_event_type type, uint64_t term);
+bool xha_node_texts_here(const struct about *a);
 
 /* node_clear.c */
 void xha_node_stray(struct xha_node *node, const struct xha_event *seen);

@@ -21,13 +21,8 @@ static int yield(struct xha_node *node, const struct about *a, enum xha_yield ho
 
 static void verdict(struct xha_node *node, const struct about *a, bool commit)
 {
-    struct xha_event ev = { .type = XHA_EV_VERDICT };
-
-    if (a->v.verdict)
-        return;
-    ev.u.verdict.move = a->v.move.id;
-    ev.u.verdict.commit = commit;
-    tell(node, a, &ev);
+    if (!a->v.verdict)
+        xha_node_verdict(node, a, a->v.move.id, commit);
 }
 
 static uint64_t term_here(const struct about *a)
@@ -46,7 +41,7 @@ static bool moving(const struct about *a, uint64_t id)
     return a->c.phase == XHA_PH_MOVING && a->c.move.id == id;
 }
 
-static bool texts_here(const struct about *a)
+bool xha_node_texts_here(const struct about *a)
 {
     return a->n->texts && !memcmp(a->n->digest, a->c.digest_config, XHA_DIGEST);
 }
@@ -68,7 +63,7 @@ static bool same_policy(const struct xha_policy *a, const struct xha_policy *b)
 }
 
 /* What an event that brings a domain to the host core has in common with the others. */
-static struct xha_event arrival(const struct about *a, enum xha_event_type type, uint64_t term)
+struct xha_event xha_node_arrival(const struct about *a, enum xha_event_type type, uint64_t term)
 {
     struct xha_event ev = { .type = type };
 
@@ -102,10 +97,10 @@ static bool runs_by_verdict(const struct xha_view *v)
 
 static void take(struct xha_node *node, struct about *a)
 {
-    struct xha_event ev = arrival(a, XHA_EV_TAKE, a->c.term);
+    struct xha_event ev = xha_node_arrival(a, XHA_EV_TAKE, a->c.term);
     bool stopped_by_us = a->n->stop_move; /* for a cold move that came to nothing */
 
-    if (!texts_here(a))
+    if (!xha_node_texts_here(a))
         return;
     if (a->n->core_term >> TERM_SHIFT ==
         a->c.term) /* it was here in this very ownership: its starts go on counting */
@@ -144,7 +139,7 @@ static void keep_policy(struct xha_node *node, struct about *a)
 
     if (same_policy(a->v.policy, a->c.policy) && a->v.relocate == xha_needs_relocates(a->c.needs))
         return;
-    ev = arrival(a, XHA_EV_PROTECT, 0);
+    ev = xha_node_arrival(a, XHA_EV_PROTECT, 0);
     tell(node, a, &ev); /* busy: again when it has changed */
 }
 
@@ -185,11 +180,16 @@ static void ours(struct xha_node *node, struct about *a)
         a->n->given_term = a->c.term;
         a->n->give_to = XHA_HOST_NONE;
         xha_node_give(node, a, a->v.cause, a->v.cause_detail, XHA_HOST_NONE);
+    } else if (a->v.repl.id && a->v.repl.id != a->c.pair.id) {
+        xha_node_verdict(node, a, a->v.repl.id,
+                         false); /* ended in order, and it is still ours: it goes on alone */
     } else if (cold(a)) {
         stop_for_move(node, a);
         return; /* that it is not to run here is no news for the others */
     } else if (a->c.phase == XHA_PH_MOVING) {
         move_out(node, a);
+    } else if (a->c.pair.id) {
+        xha_node_replicate(node, a);
     }
     xha_node_report(node, a);
 }
@@ -204,7 +204,7 @@ static bool at_rest_again(const struct about *a)
 static void owned(struct xha_node *node, struct about *a)
 {
     bool same_term = a->have_v && term_here(a) == a->c.term;
-    bool leaves = a->have_v && a->v.move.id && a->v.state != XHA_ST_INCOMING;
+    bool leaves = a->have_v && a->v.move.id && a->v.state != XHA_ST_INCOMING && a->v.state != XHA_ST_STANDBY;
 
     if (!a->have_v) {
         not_here(node, a);
@@ -218,11 +218,12 @@ static void owned(struct xha_node *node, struct about *a)
         xha_node_report(node, a);
     } else if (leaves && same_term) {
         verdict(node, a, false);
-    } else if (a->v.state == XHA_ST_INCOMING && same_term) {
-        verdict(node, a, true);
+    } else if ((a->v.state == XHA_ST_INCOMING || a->v.state == XHA_ST_STANDBY) && same_term) {
+        verdict(node, a, true); /* moved, or promoted */
     } else if (same_term) {
         ours(node, a);
-    } else if (term_here(a) == 0 && a->v.state != XHA_ST_MIGRATING && a->v.state != XHA_ST_INCOMING) {
+    } else if (term_here(a) == 0 && a->v.state != XHA_ST_MIGRATING && a->v.state != XHA_ST_INCOMING &&
+               a->v.state != XHA_ST_STANDBY) {
         yield(node, a, XHA_YIELD_LEAVE); /* from before there was a cluster: adopted anew */
     } else {
         yield(node, a, XHA_YIELD_DESTROY);
@@ -233,14 +234,14 @@ static void owned(struct xha_node *node, struct about *a)
 
 static void receive(struct xha_node *node, struct about *a)
 {
-    struct xha_event ev = arrival(a, XHA_EV_INCOMING, a->c.term + 1);
+    struct xha_event ev = xha_node_arrival(a, XHA_EV_INCOMING, a->c.term + 1);
     int rc;
 
     if (a->n->in_move == a->c.move.id || a->c.move.stage != XHA_MOVE_ORDERED) {
         xha_node_move_failed(node, a, "its receiver ended");
         return;
     }
-    if (!texts_here(a) || !node->permit)
+    if (!xha_node_texts_here(a) || !node->permit)
         return;
     ev.u.protect.move = move_with(node, a, a->c.owner);
     ev.u.protect.move.port = 0;
@@ -283,7 +284,7 @@ static void not_ours(struct xha_node *node, struct about *a)
         return;
     if (runs_by_verdict(&a->v)) /* so it was decided once; it has another owner since */
         yield(node, a, XHA_YIELD_DESTROY);
-    else if (a->v.state == XHA_ST_INCOMING)
+    else if (a->v.state == XHA_ST_INCOMING || a->v.state == XHA_ST_STANDBY)
         verdict(node, a, false);
     else if (a->v.move.id)
         verdict(node, a, true);
@@ -295,6 +296,8 @@ static void not_ours(struct xha_node *node, struct about *a)
 static void unprotected(struct xha_node *node, struct about *a)
 {
     if (a->v.yield)
+        return;
+    if (a->v.repl.id && !xha_node_unpaired(node, a))
         return;
     if (a->v.move.id)
         verdict(node, a, false);
@@ -321,6 +324,8 @@ void xha_node_reconcile(struct xha_node *node, struct note *n)
         owned(node, &a);
     else if (a.c.phase == XHA_PH_MOVING && a.c.move.target == node->self && !cold(&a))
         incoming(node, &a);
+    else if (a.c.pair.id && a.c.pair.backup == node->self)
+        xha_node_stand_by(node, &a);
     else if (a.have_v)
         not_ours(node, &a);
 }
@@ -333,9 +338,10 @@ bool xha_node_all_ours(const struct xha_node *node)
         struct xha_view v;
 
         xha_core_view(node->core, i, &v);
-        if (v.yield || ((v.state == XHA_ST_MIGRATING || v.state == XHA_ST_INCOMING) &&
-                        (!runs_by_verdict(&v) ||
-                         xha_cluster_find(node->cluster, &v.uuid, &c)))) /* nobody's: unprotected since */
+        if (v.yield ||
+            ((v.state == XHA_ST_MIGRATING || v.state == XHA_ST_INCOMING || v.state == XHA_ST_STANDBY) &&
+             (!runs_by_verdict(&v) ||
+              xha_cluster_find(node->cluster, &v.uuid, &c)))) /* nobody's: unprotected since */
             continue;
         if (xha_cluster_find(node->cluster, &v.uuid, &c) || !c.committed || c.phase == XHA_PH_FREE ||
             c.owner != node->self || v.term >> TERM_SHIFT != c.term)

@@ -47,19 +47,19 @@ void xha_node_report(struct xha_node *node, struct about *a)
         xha_note_due(node, a->n, DUE_REPORT);
 }
 
-static bool told(const struct xha_node *node, const struct told *t, uint64_t what)
+bool xha_node_told(const struct xha_node *node, const struct told *t, uint64_t what)
 {
     return t->what == what && t->epoch == node->status.epoch;
 }
 
-static void tell_once(const struct xha_node *node, struct told *t, uint64_t what)
+void xha_node_tell_once(const struct xha_node *node, struct told *t, uint64_t what)
 {
     *t = (struct told){ what, node->status.epoch };
 }
 
 void xha_node_move_failed(struct xha_node *node, struct about *a, const char *text)
 {
-    if (told(node, &a->n->failed, a->c.move.id))
+    if (xha_node_told(node, &a->n->failed, a->c.move.id))
         return;
     a->n->fail_text = text;
     a->n->fail_move = a->c.move.id;
@@ -68,7 +68,7 @@ void xha_node_move_failed(struct xha_node *node, struct about *a, const char *te
 
 void xha_node_give(struct xha_node *node, struct about *a, enum xha_cause cause, uint32_t detail, uint8_t to)
 {
-    if (told(node, &a->n->given, a->c.term))
+    if (xha_node_told(node, &a->n->given, a->c.term))
         return;
     a->n->give_cause = cause;
     a->n->give_detail = detail;
@@ -149,7 +149,7 @@ static bool say_give(struct xha_node *node, struct about *a, struct xha_cluster_
 {
     if (!mine(node, a) || a->n->given_term != a->c.term || (a->have_v && !a->v.given_up))
         return false;
-    tell_once(node, &a->n->given, a->c.term);
+    xha_node_tell_once(node, &a->n->given, a->c.term);
     ev->type = XHA_CEV_GIVE;
     ev->u.give.cause = a->n->give_cause;
     ev->u.give.detail = a->n->give_detail;
@@ -166,14 +166,14 @@ static bool say_move(struct xha_node *node, struct about *a, enum due what, stru
 
     ev->u.move.id = id;
     if (what == DUE_READY && here && a->v.move.port) {
-        tell_once(node, &a->n->ready, id);
+        xha_node_tell_once(node, &a->n->ready, id);
         ev->type = XHA_CEV_MOVE_READY;
         ev->u.move.port = a->v.move.port;
     } else if (what == DUE_RESTORED && here && a->v.move_sent) {
-        tell_once(node, &a->n->restored, id);
+        xha_node_tell_once(node, &a->n->restored, id);
         ev->type = XHA_CEV_MOVE_RESTORED;
     } else if (what == DUE_FAILED && moving && a->n->fail_move == id) {
-        tell_once(node, &a->n->failed, id);
+        xha_node_tell_once(node, &a->n->failed, id);
         ev->type = XHA_CEV_MOVE_FAILED;
         snprintf(ev->u.move.text, sizeof ev->u.move.text, "%s", a->n->fail_text);
     } else {
@@ -192,6 +192,8 @@ static bool say(struct xha_node *node, struct about *a, enum due what, struct xh
         return say_report(node, a, ev);
     if (what == DUE_GIVE)
         return say_give(node, a, ev);
+    if (what >= DUE_LISTENS)
+        return xha_node_say_pair(node, a, what, ev);
     return say_move(node, a, what, ev);
 }
 

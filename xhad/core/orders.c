@@ -28,6 +28,7 @@ static const int8_t may[XHA_ST_N_][XHA_DO_N_] = {
 [XHA_ST_MAINTENANCE] = { STATE, STATE, STATE,  STATE,     STATE,  STATE,   OK,       STATE },
 [XHA_ST_MIGRATING]   = { STATE, BUSY,  BUSY,   BUSY,      BUSY,   BUSY,    STATE,    BUSY },
 [XHA_ST_INCOMING]    = { STATE, BUSY,  BUSY,   BUSY,      BUSY,   BUSY,    STATE,    BUSY },
+[XHA_ST_STANDBY]     = { STATE, BUSY,  BUSY,   BUSY,      BUSY,   BUSY,    STATE,    BUSY },
 };
 /* clang-format on */
 
@@ -58,6 +59,8 @@ static int check(const struct xha_core *core, const struct dom *d, enum xha_orde
     if (core->denied && type == XHA_DO_RESTORE)
         return XHA_CORE_E_QUORUM; /* what runs would be cleared, and nothing started */
     /* One order can wait. Maintenance takes its place, so that a host's maintenance leaves nobody out. */
+    if (d->repl.id && type == XHA_DO_CHECKPOINT && (d->pending || d->deferred))
+        return XHA_CORE_E_BUSY;
     if (d->pending && (!waits_for_deed(type) || (d->deferred && type != XHA_DO_MAINTENANCE_ON)))
         return XHA_CORE_E_BUSY;
     return XHA_CORE_OK;
@@ -159,7 +162,7 @@ void xha_order_do(struct xha_core *core, struct dom *d, enum xha_order_type type
         xha_persist(core, d);
         return;
     }
-    if (d->pending) {
+    if (d->pending || (d->repl.id && type == XHA_DO_CHECKPOINT)) { /* the latter until its gate is open */
         d->deferred = true;
         d->deferred_do = type;
         d->deferred_checkpoint = checkpoint;

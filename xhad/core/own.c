@@ -74,6 +74,7 @@ static bool may_stop(const struct dom *d)
     case XHA_ST_MAINTENANCE:
     case XHA_ST_MIGRATING:
     case XHA_ST_INCOMING:
+    case XHA_ST_STANDBY:
         return false;
     default:
         return true;
@@ -117,13 +118,14 @@ void xha_yield_begin(struct xha_core *core, struct dom *d, enum xha_yield how)
 {
     d->yield = how;
     d->deferred = false;
-    if (!d->pending) {
+    if (!d->pending && !d->repl_deed) {
         xha_yield_go(core, d);
         return;
     }
     d->yield_waits = true;
     xha_persist(core, d);
     xha_cancel(core, d);
+    xha_repl_cancel(core, d);
 }
 
 int xha_yield(struct xha_core *core, struct dom *d, enum xha_yield how)
@@ -141,13 +143,15 @@ int xha_yield(struct xha_core *core, struct dom *d, enum xha_yield how)
 /* The deed that a yield had to wait for has ended. */
 void xha_yield_waited(struct xha_core *core, struct dom *d, enum xha_result result)
 {
-    bool makes = d->lost == XHA_ACT_START || d->lost == XHA_ACT_RESTORE || d->lost == XHA_ACT_RECEIVE;
+    bool makes = d->lost == XHA_ACT_START || d->lost == XHA_ACT_RESTORE || d->lost == XHA_ACT_RECEIVE ||
+                 d->lost == XHA_ACT_STANDBY;
 
     if (d->lost == XHA_ACT_CHECKPOINT)
         host_of(core, d)->n_saving--;
     if (makes && result == XHA_OK)
         xha_store_domid(core, d, d->done_domid);
-    xha_yield_go(core, d);
+    if (!d->repl_deed)
+        xha_yield_go(core, d);
 }
 
 /* What was known of it is gone; whether that was all of it, only a listing tells. */

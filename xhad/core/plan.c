@@ -62,16 +62,38 @@ void xha_deed(struct xha_core *core, struct dom *d, enum xha_action_type type, i
     a->u.deed.domid = d->domid;
     a->u.deed.deadline.ms = deadline_ms;
     a->u.deed.checkpoint = type == XHA_ACT_RESTORE ? d->checkpoint : 0;
-    if (type == XHA_ACT_MIGRATE || type == XHA_ACT_RECEIVE)
+    if (type == XHA_ACT_MIGRATE || type == XHA_ACT_RECEIVE || type == XHA_ACT_STANDBY)
         a->u.deed.move = d->move;
-    xha_timer(core, d, TIMER_PEND, after(core->now, (struct xha_span){ deadline_ms + PEND_MARGIN_MS }));
+    if (deadline_ms)
+        xha_timer(core, d, TIMER_PEND, after(core->now, (struct xha_span){ deadline_ms + PEND_MARGIN_MS }));
+}
+
+/* Of the pair; whatever else is done to the domain goes on. */
+void xha_beside(struct xha_core *core, struct dom *d, enum xha_action_type type, int64_t deadline_ms,
+                enum xha_cause cause)
+{
+    assert(!d->repl_deed);
+    d->repl_deed = core->next_id++;
+    xha_persist(core, d);
+
+    struct xha_action *a = add(core, type, d);
+    a->id = d->repl_deed;
+    a->cause = cause;
+    a->u.deed.domid = d->domid;
+    a->u.deed.deadline.ms = deadline_ms;
+    a->u.deed.move = d->repl;
+}
+
+void xha_tell_worker(struct xha_core *core, const struct dom *d, enum xha_action_type type, uint64_t id)
+{
+    add(core, type, d)->id = id;
 }
 
 bool xha_cancel(struct xha_core *core, const struct dom *d)
 {
-    if (d->pending != XHA_ACT_MIGRATE && d->pending != XHA_ACT_RECEIVE)
+    if (d->pending != XHA_ACT_MIGRATE && d->pending != XHA_ACT_RECEIVE && d->pending != XHA_ACT_STANDBY)
         return false;
-    add(core, XHA_ACT_CANCEL, d)->id = d->pending_id;
+    xha_tell_worker(core, d, XHA_ACT_CANCEL, d->pending_id);
     return true;
 }
 

@@ -210,6 +210,11 @@ void xha_dispatch(struct xha_core *core, uint8_t host)
         struct dom *d = &core->dom[h->queue];
         if (lower_tier_coming(h, d->policy.start_order))
             return;
+        if (xha_repl_holds(d)) { /* its copy may be about to take over */
+            xha_queue_leave(core, d);
+            xha_timer(core, d, TIMER_STATE, after(core->now, (struct xha_span){ REPL_AGAIN_MS }));
+            continue;
+        }
         if (must_delay(d)) {
             d->delayed = true;
             xha_queue_leave(core, d);

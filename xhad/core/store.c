@@ -157,6 +157,10 @@ void xha_store_save(const struct xha_core *core, const struct dom *d, struct xha
         .yield = d->yield,
         .relocate = d->relocate,
         .given_up = d->given_up,
+        .repl = d->repl.id,
+        .repl_peer = d->repl.peer,
+        .repl_stage = (uint8_t)d->repl_stage,
+        .repl_deed = d->repl_deed,
     };
     memcpy(record_r->recovery, d->recovery, sizeof record_r->recovery);
 }
@@ -181,6 +185,9 @@ void xha_store_load(struct xha_core *core, struct dom *d, const struct xha_recor
     d->yield = r->yield;
     d->relocate = r->relocate;
     d->given_up = r->given_up;
+    d->repl = (struct xha_move){ .id = r->repl, .peer = r->repl_peer };
+    d->repl_stage = r->repl_stage;
+    d->repl_deed = r->repl_deed;
     d->since = before(core->now, r->since) ? core->now : r->since;
     memcpy(d->recovery, r->recovery, sizeof d->recovery);
     for (uint32_t i = 0; i < d->n_recoveries; i++)

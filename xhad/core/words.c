@@ -19,6 +19,7 @@ static const char *const states[XHA_ST_N_] = {
     [XHA_ST_VANISHED] = "vanished",   [XHA_ST_UNSURE] = "unsure",     [XHA_ST_STOPPED] = "stopped",
     [XHA_ST_FAILED] = "failed",       [XHA_ST_ERROR] = "error",       [XHA_ST_MAINTENANCE] = "maintenance",
     [XHA_ST_MIGRATING] = "migrating", [XHA_ST_INCOMING] = "incoming",
+    [XHA_ST_STANDBY] = "standby",
 };
 WORDS(xha_state_name, enum xha_state, states)
 
@@ -49,6 +50,7 @@ static const char *const protections[XHA_PROT_N_] = {
     [XHA_PROT_MONITOR] = "monitor",
     [XHA_PROT_RESTART] = "restart",
     [XHA_PROT_CHECKPOINT] = "checkpoint",
+    [XHA_PROT_REPLICATE] = "replicate",
 };
 WORDS(xha_protection_name, enum xha_protection, protections)
 
@@ -83,6 +85,8 @@ static const char *const actions[XHA_ACT_N_] = {
     [XHA_ACT_PROBE] = "probe",       [XHA_ACT_LOOK] = "look",
     [XHA_ACT_MIGRATE] = "migrate",   [XHA_ACT_RECEIVE] = "receive",
     [XHA_ACT_CANCEL] = "cancel",     [XHA_ACT_GIVE_UP] = "give-up",
+    [XHA_ACT_REPLICATE] = "replicate", [XHA_ACT_STANDBY] = "standby",
+    [XHA_ACT_GATE_OPEN] = "gate-open", [XHA_ACT_PROMOTE] = "promote",
 };
 WORDS(xha_action_name, enum xha_action_type, actions)
 
@@ -113,7 +117,7 @@ WORDS(xha_severity_name, enum xha_severity, severities)
 /* The name for machines, and the line for people; a % stands for the detail. */
 static const struct {
     const char *name, *text;
-    enum { PLAIN, NUMBER, FAILURE, ACTION, REFUSAL, ORDER, YIELD } detail;
+    enum { PLAIN, NUMBER, FAILURE, ACTION, REFUSAL, ORDER, YIELD, RESULT } detail;
 } causes[XHA_CAUSE_N_] = {
     [XHA_CAUSE_NONE] = { "none", "no reason known", PLAIN },
     [XHA_CAUSE_PROTECTED] = { "protected", "came under protection", PLAIN },
@@ -166,6 +170,15 @@ static const struct {
     [XHA_CAUSE_MOVE_ENDED] = { "move-ended", "the move has ended: it stays where it was", PLAIN },
     [XHA_CAUSE_GIVEN_UP] = { "given-up", "cannot be started on this host, another one is looked for: %",
                              REFUSAL },
+    [XHA_CAUSE_REPLICATE] = { "replicate", "is replicated between this host and host number %", NUMBER },
+    [XHA_CAUSE_REPLICATED] = { "replicated", "host number % holds a whole copy: what it sends waits for each epoch",
+                               NUMBER },
+    [XHA_CAUSE_REPL_BROKEN] = { "replication-broken",
+                                "its replication broke off (%): it is mute until the cluster has decided", RESULT },
+    [XHA_CAUSE_REPL_ENDED] = { "replication-ended", "its replication has ended: what it sends goes out at once",
+                               PLAIN },
+    [XHA_CAUSE_PROMOTED] = { "promoted", "the copy on this host takes over", PLAIN },
+    [XHA_CAUSE_STANDBY_LOST] = { "standby-lost", "the copy on this host is lost (%)", RESULT },
 };
 
 const char *xha_cause_name(enum xha_cause cause)
@@ -205,6 +218,9 @@ static void detail_text(enum xha_cause cause, uint32_t detail, char *buf, size_t
         break;
     case ORDER:
         snprintf(buf, len, "%s", xha_do_name(detail));
+        break;
+    case RESULT:
+        snprintf(buf, len, "%s", xha_result_name(detail));
         break;
     case YIELD:
         snprintf(buf, len, "%s", detail < XHA_YIELD_N_ ? yield_texts[detail] : "?");
