@@ -8,6 +8,7 @@
  *   net.c     links, totem rings, CPG, votequorum      host.c    power, clocks, hangs, watchdogs, fencing
  *   keeper.c  xhad: node, disk, plans, restarts        guest.c   domains as Xen has them; rounds
  *   worker.c  deeds and migration streams              lines.c   what each line of a script does
+ *   repl.c    replication: epochs, gates, copies
  *   oracle.c  what must always hold                    play.c    the loop; settling
  *   story.c   what is printed
  */
@@ -206,6 +207,10 @@ struct csim_host {
 struct csim_inst {
     bool there, building, orphan, paused, shut, dying, booted, dead, hung, asked;
     bool incoming; /* the target's half of a move: paused until RESUME */
+    bool gated;    /* what it sends waits for the backup: nobody outside sees what it does */
+    int64_t heard_ms; /* gated: an epoch of it was let out last */
+    bool copy;     /* of another host's domain, standing by */
+    uint64_t lineage; /* one boot of the guest, wherever it has run since; its state is cpu_ms, which grows */
     uint8_t reason;
     uint64_t serial;
     int guest, host;
@@ -254,6 +259,9 @@ struct csim_guest {
     bool word; /* the host where it ran has seen that it is gone, or has sent it away whole */
     int64_t stop_ms_seen;
     bool ran;
+    bool muted_end; /* its last instance was behind its gate to the end */
+    uint64_t seen_lineage;
+    int64_t seen_ms; /* the newest state of that lineage that anybody outside has seen something of */
     int64_t lost_ms;  /* its host was lost; -1: it was not */
     int lost_case;    /* enum xha_timing_case_id */
     int64_t fails_ms; /* the script made its workers fail last */
@@ -261,7 +269,26 @@ struct csim_guest {
 
 /* ---- deeds ---- */
 
-enum csim_phase { CSIM_J_BEGIN, CSIM_J_MID, CSIM_J_END, CSIM_J_DEADLINE, CSIM_J_REPORT, CSIM_J_LISTEN };
+enum csim_phase {
+    CSIM_J_BEGIN,
+    CSIM_J_MID,
+    CSIM_J_END,
+    CSIM_J_DEADLINE,
+    CSIM_J_REPORT,
+    CSIM_J_LISTEN,
+    CSIM_J_EPOCH, /* the sender takes the next epoch, or misses the last one's acknowledgement */
+    CSIM_J_GOT,   /* it is whole at the backup */
+    CSIM_J_ACKED, /* the sender hears of it, and lets out what waited for it */
+    CSIM_J_WATCH, /* the backup looks when it last heard something */
+    CSIM_J_TELL,  /* xhad is told anew what its worker has told the one before */
+};
+
+/* What an epoch holds of a guest. */
+struct csim_epoch {
+    uint64_t lineage; /* 0: none */
+    int64_t cpu_ms, beat_ms;
+    bool booted, dead, hung, asked;
+};
 
 struct csim_job {
     bool used, begun, ended, nothing, cancelled;
@@ -282,6 +309,10 @@ struct csim_job {
     int peer; /* host of the other end */
     uint16_t port;
     bool live, sent, connected, cut; /* sent: the trailer is out */
+    /* REPLICATE, STANDBY: move is the pair's id */
+    struct csim_epoch epoch, held; /* on its way (at both ends); whole and acknowledged (STANDBY) */
+    bool flies, told, silent, promoted; /* told: REPLICATED was */
+    int64_t heard_ms;
 };
 
 struct csim_fence {
@@ -354,7 +385,7 @@ struct csim {
 
     struct xha_node_plan plan;
     bool persisted_now[CSIM_GUESTS_MAX];
-    uint64_t persisted[CSIM_GUESTS_MAX];
+    uint64_t persisted[CSIM_GUESTS_MAX], persisted_beside[CSIM_GUESTS_MAX];
 
     uint64_t settled_view[CSIM_SETTLED]; /* the last views that were seen to be settled */
     unsigned n_settled;
@@ -451,8 +482,9 @@ void csim_inst_destroy(struct csim *cs, int i);
 void csim_inst_go_on(struct csim *cs, int i); /* no more paused or suspended */
 void csim_inst_future(struct csim *cs, const struct sim_future *f);
 bool csim_inst_alive(const struct csim_inst *inst);
-bool csim_inst_runs(const struct csim_inst *inst); /* unpaused, as anybody outside would see */
-/* The newest domain of a guest that is there (host -1: on any), or -1. */
+bool csim_inst_runs(const struct csim_inst *inst); /* unpaused */
+bool csim_inst_speaks(const struct csim_inst *inst); /* ... and not behind a gate: anybody outside would see */
+/* The domain of a guest that is there (host -1: on any), or -1: one that speaks, else the newest; no standby copy. */
 int csim_inst_find(const struct csim *cs, int guest, int host);
 int csim_inst_find_domid(const struct csim *cs, int host, int32_t domid);
 int csim_guest_find(const struct csim *cs, const struct xha_uuid *uuid);
@@ -476,6 +508,27 @@ const struct csim_job *csim_job_find(const struct csim *cs, int host, uint64_t i
 void csim_stream_cut(struct csim *cs, int guest);
 int64_t csim_habit_default_ms(enum xha_action_type type);
 
+void csim_job_later(struct csim *cs, struct csim_job *job, int64_t ms, enum csim_phase phase);
+void csim_job_over(struct csim *cs, struct csim_job *job, enum xha_result result, enum xha_refusal refusal);
+void csim_job_gives_up(struct csim *cs, struct csim_job *job, enum xha_refusal refusal);
+void csim_job_dies(struct csim *cs, struct csim_job *job);
+struct csim_inst *csim_job_inst(struct csim *cs, const struct csim_job *job);
+struct csim_job *csim_job_other_end(struct csim *cs, const struct csim_job *job);
+bool csim_stream_flows(struct csim *cs, const struct csim_job *a, const struct csim_job *b);
+
+/* ---- repl.c ---- */
+
+bool csim_repl_phase(struct csim *cs, struct csim_job *job, enum csim_phase phase); /* false: none of its */
+void csim_repl_begin(struct csim *cs, struct csim_job *job);
+void csim_repl_listens(struct csim *cs, struct csim_job *job);
+void csim_repl_died(struct csim *cs, struct csim_job *job);
+void csim_repl_promote(struct csim *cs, int host, uint64_t id);
+void csim_repl_finish(struct csim *cs, struct csim_job *job);
+void csim_repl_kill(struct csim *cs, int guest, enum xha_action_type end);
+void csim_gate_open(struct csim *cs, int i);
+/* Somebody outside sees what it has come to. */
+void csim_seen_outside(struct csim *cs, int guest, uint64_t lineage, int64_t cpu_ms);
+
 /* ---- lines.c ---- */
 
 void csim_line_play(struct csim *cs, const struct csim_line *line);
@@ -494,6 +547,8 @@ void csim_rules_cluster(struct csim *cs, int host, const struct xha_cluster_acti
 void csim_rules_ran(struct csim *cs, int i);     /* an instance runs now */
 void csim_rules_died(struct csim *cs, int i);    /* ... ran no more */
 void csim_rules_sent(struct csim *cs, int i);    /* ... is suspended, and its stream has its trailer */
+void csim_rules_speaks(struct csim *cs, int i);  /* ... is heard from now on */
+void csim_rules_promoted(struct csim *cs, int i, const struct csim_job *job);
 void csim_rules_told(struct csim *cs, int host); /* a host's xhad has seen its own domains */
 void csim_rules_watchdog(struct csim *cs, int host);
 void csim_rules_fence(struct csim *cs, int executor, int host);

@@ -59,6 +59,11 @@ bool csim_inst_runs(const struct csim_inst *inst)
     return csim_inst_alive(inst) && !inst->building && !inst->paused;
 }
 
+bool csim_inst_speaks(const struct csim_inst *inst)
+{
+    return csim_inst_runs(inst) && !inst->gated;
+}
+
 void csim_settle_counters(struct csim *cs, int i)
 {
     struct csim_inst *inst = &cs->inst[i];
@@ -68,6 +73,8 @@ void csim_settle_counters(struct csim *cs, int i)
     if (d <= 0 || !csim_inst_runs(inst) || inst->hung || cs->host[inst->host].frozen)
         return;
     inst->cpu_ms += d;
+    if (!inst->gated)
+        csim_seen_outside(cs, inst->guest, inst->lineage, inst->cpu_ms);
     if (inst->booted && !inst->dead)
         inst->beat_ms += d;
 }
@@ -99,6 +106,7 @@ int csim_inst_create(struct csim *cs, int guest, int host)
         .settled_ms = cs->now_ms,
         .ill_ms = -1,
     };
+    inst->lineage = inst->serial;
     csim_listing_soon(cs, host);
     return (int)i;
 }
@@ -225,8 +233,12 @@ int csim_inst_find(const struct csim *cs, int guest, int host)
     for (unsigned i = 0; i < cs->n_insts; i++) {
         const struct csim_inst *inst = &cs->inst[i];
 
-        if (inst->there && !inst->dying && inst->guest == guest && (host < 0 || inst->host == host) &&
-            (best < 0 || inst->serial > cs->inst[best].serial))
+        if (!inst->there || inst->dying || inst->copy || inst->guest != guest ||
+            (host >= 0 && inst->host != host))
+            continue;
+        if (best < 0 || csim_inst_speaks(inst) > csim_inst_speaks(&cs->inst[best]) ||
+            (csim_inst_speaks(inst) == csim_inst_speaks(&cs->inst[best]) &&
+             inst->serial > cs->inst[best].serial))
             best = (int)i;
     }
     return best;

@@ -92,6 +92,7 @@ void csim_host_power_on(struct csim *cs, int h)
         r->domid = XHA_DOMID_OLD;
         r->pending = XHA_ACT_NONE;
         r->pending_id = 0;
+        r->repl_deed = 0;
     }
     if (host->listed)
         csim_in(cs, csim_about(cs, 2000), future(CSIM_F_CORO_UP, h, host->boot));

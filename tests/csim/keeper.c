@@ -229,6 +229,7 @@ static void persist(struct csim *cs, int h, const struct xha_action *act, int gu
     rec->policy = *v.policy;
     cs->persisted_now[guest] = true;
     cs->persisted[guest] = rec->record.pending_id;
+    cs->persisted_beside[guest] = rec->record.repl_deed;
 }
 
 static void host_out(struct csim *cs, int h, const struct xha_action *act)
@@ -263,6 +264,9 @@ static void host_out(struct csim *cs, int h, const struct xha_action *act)
         break;
     case XHA_ACT_CANCEL:
         csim_job_cancel(cs, h, act->id);
+        break;
+    case XHA_ACT_PROMOTE:
+        csim_repl_promote(cs, h, act->id);
         break;
     default:
         break;
@@ -462,21 +466,26 @@ static void recall(struct csim *cs, int h)
     }
 }
 
+static void resolve(struct csim *cs, int h, unsigned g, uint64_t id)
+{
+    struct xha_event ev = { .type = XHA_EV_DONE, .uuid = cs->guest[g].uuid };
+
+    if (!cs->host[h].node || !cs->host[h].record[g].there || !id || csim_job_find(cs, h, id))
+        return;
+    ev.u.done.id = id;
+    ev.u.done.result = XHA_UNKNOWN;
+    ev.u.done.domid = XHA_DOMID_NONE;
+    csim_step_host(cs, h, &ev);
+}
+
 /* Deeds that were written down, but of which there is no trace: nobody knows whether they began. */
 static void pending_resolve(struct csim *cs, int h)
 {
-    struct csim_host *host = &cs->host[h];
+    for (unsigned g = 0; g < cs->n_guests; g++) {
+        struct xha_record record = cs->host[h].record[g].record;
 
-    for (unsigned g = 0; g < cs->n_guests && host->node; g++) {
-        struct csim_record *rec = &host->record[g];
-        struct xha_event ev = { .type = XHA_EV_DONE, .uuid = cs->guest[g].uuid };
-
-        if (!rec->there || !rec->record.pending_id || csim_job_find(cs, h, rec->record.pending_id))
-            continue;
-        ev.u.done.id = rec->record.pending_id;
-        ev.u.done.result = XHA_UNKNOWN;
-        ev.u.done.domid = XHA_DOMID_NONE;
-        csim_step_host(cs, h, &ev);
+        resolve(cs, h, g, record.pending_id);
+        resolve(cs, h, g, record.repl_deed);
     }
 }
 
@@ -496,6 +505,8 @@ void csim_xhad_up(struct csim *cs, int h)
         host->texts_due[g] = false;
         if (host->record[g].there && host->record[g].record.pending_id >= host->next_id)
             host->next_id = host->record[g].record.pending_id + 1;
+        if (host->record[g].there && host->record[g].record.repl_deed >= host->next_id)
+            host->next_id = host->record[g].record.repl_deed + 1;
     }
     rc = xha_node_new(&settings, host->next_id, &host->node);
     if (rc) {

@@ -562,6 +562,9 @@ static bool play_worker(struct csim *cs, const struct csim_line *line)
         csim_jobs_stall(cs, line->guest, line->span_ms);
     } else if (line->verb == CSIM_STREAM_CUT) {
         csim_stream_cut(cs, line->guest);
+    } else if (line->verb == CSIM_W_SENDER_DIES || line->verb == CSIM_W_COPY_DIES) {
+        csim_repl_kill(cs, line->guest,
+                       line->verb == CSIM_W_SENDER_DIES ? XHA_ACT_REPLICATE : XHA_ACT_STANDBY);
     } else if (line->verb >= CSIM_W_TAKES && line->verb <= CSIM_W_WELL) {
         for (int a = 0; a < XHA_ACT_N_; a++) {
             struct csim_habit *h = &g->habit[a];
@@ -653,6 +656,37 @@ static void expect_host(struct csim *cs, const struct csim_line *line)
                   xha_host_state_name((enum xha_host_state)line->word), xha_host_state_name(host.state));
 }
 
+static void expect_pair(struct csim *cs, const struct csim_line *line)
+{
+    const struct csim_guest *g = &cs->guest[line->guest];
+    struct xha_cluster_domain d = { 0 };
+    int h = spokesman(cs), backup = -1;
+
+    if (h >= 0 && !xha_cluster_find(xha_node_state(cs->host[h].node), &g->uuid, &d) && d.pair.id &&
+        d.pair.stage == XHA_PAIR_PROTECTED)
+        backup = d.pair.backup;
+    if (line->verb == CSIM_EXPECT_BARE && backup >= 0)
+        csim_fail(cs, "expected %s not to be replicated, but it is to %s", g->name, cs->host[backup].name);
+    if (line->verb == CSIM_EXPECT_BACKUP && backup != line->host)
+        csim_fail(cs, "expected %s to be replicated to %s, but it is to %s", g->name, cs->host[line->host].name,
+                  backup < 0 ? "nobody" : cs->host[backup].name);
+}
+
+/* On this host it runs, and is heard, or is not. */
+static void expect_heard(struct csim *cs, const struct csim_line *line)
+{
+    int i = csim_inst_find(cs, line->guest, line->host);
+    bool runs = i >= 0 && csim_inst_runs(&cs->inst[i]);
+    bool heard = runs && (!cs->inst[i].gated || cs->now_ms - cs->inst[i].heard_ms < 2000);
+
+    if (!runs || heard != (line->verb == CSIM_EXPECT_SPEAKS))
+        csim_fail(cs, "expected %s to run on %s and %s, but it %s", cs->guest[line->guest].name,
+                  cs->host[line->host].name, line->verb == CSIM_EXPECT_SPEAKS ? "speak" : "be mute",
+                  !runs   ? "does not run there"
+                  : heard ? "speaks"
+                          : "is mute");
+}
+
 static void play_expect(struct csim *cs, const struct csim_line *line)
 {
     int i = line->guest < 0 ? -1 : csim_inst_find(cs, line->guest, -1);
@@ -674,6 +708,14 @@ static void play_expect(struct csim *cs, const struct csim_line *line)
         if (i >= 0 && csim_inst_alive(&cs->inst[i]))
             csim_fail(cs, "expected %s to be stopped, but it is on %s", name,
                       cs->host[cs->inst[i].host].name);
+        break;
+    case CSIM_EXPECT_BACKUP:
+    case CSIM_EXPECT_BARE:
+        expect_pair(cs, line);
+        break;
+    case CSIM_EXPECT_SPEAKS:
+    case CSIM_EXPECT_MUTE:
+        expect_heard(cs, line);
         break;
     case CSIM_EXPECT_HOST:
         expect_host(cs, line);

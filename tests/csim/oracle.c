@@ -20,16 +20,25 @@ static const char *name_of(const struct csim *cs, int guest)
 /* ---- rule 1 ----------------------------------------------------------------------------------------------
  */
 
+void csim_rules_speaks(struct csim *cs, int i)
+{
+    const struct csim_inst *inst = &cs->inst[i];
+
+    for (unsigned k = 0; k < cs->n_insts && csim_inst_speaks(inst); k++)
+        if ((int)k != i && cs->inst[k].guest == inst->guest && csim_inst_speaks(&cs->inst[k]))
+            csim_fail(cs, "rule 1, never two: %s runs on %s, and now on %s too", name_of(cs, inst->guest),
+                      cs->host[cs->inst[k].host].name, cs->host[inst->host].name);
+}
+
 void csim_rules_ran(struct csim *cs, int i)
 {
     struct csim_inst *inst = &cs->inst[i];
     struct csim_guest *g = &cs->guest[inst->guest];
     int case_id = g->lost_case;
 
-    for (unsigned k = 0; k < cs->n_insts; k++)
-        if ((int)k != i && cs->inst[k].guest == inst->guest && csim_inst_runs(&cs->inst[k]))
-            csim_fail(cs, "rule 1, never two: %s runs on %s, and now on %s too", g->name,
-                      cs->host[cs->inst[k].host].name, cs->host[inst->host].name);
+    csim_rules_speaks(cs, i);
+    if (inst->gated)
+        return; /* it goes on between two epochs: nobody can tell */
     if (g->lost_ms >= 0 && inst->host != g->last_host) {
         struct xha_timing_case c;
 
@@ -54,6 +63,7 @@ void csim_rules_ran(struct csim *cs, int i)
     g->last_boot = cs->host[inst->host].boot;
     g->word = false;
     g->death_ms = -1;
+    g->muted_end = false;
     g->stop_known = g->restarts = false;
     g->stop_serial++;
 }
@@ -68,6 +78,26 @@ static bool moves_cold(const struct csim *cs, const struct csim_inst *inst)
            d.phase == XHA_PH_MOVING && d.move.mode == XHA_MOVE_COLD;
 }
 
+/* A copy has taken over: it holds whatever anybody has seen of the guest, and exactly what its host acknowledged. */
+void csim_rules_promoted(struct csim *cs, int i, const struct csim_job *job)
+{
+    const struct csim_inst *inst = &cs->inst[i];
+    const struct csim_guest *g = &cs->guest[inst->guest];
+
+    for (unsigned k = 0; k < cs->n_insts; k++)
+        if (cs->inst[k].there && cs->inst[k].guest == inst->guest)
+            csim_settle_counters(cs, (int)k);
+    if (!job->held.lineage || inst->lineage != job->held.lineage || inst->cpu_ms != job->held.cpu_ms)
+        csim_fail(cs, "a copy of %s on %s runs that is not the last epoch committed", g->name,
+                  cs->host[inst->host].name);
+    else if (g->seen_lineage != inst->lineage)
+        csim_fail(cs, "an old copy of %s runs on %s: the guest was booted since", g->name,
+                  cs->host[inst->host].name);
+    else if (g->seen_ms > inst->cpu_ms)
+        csim_fail(cs, "output before its commit: the copy of %s on %s lacks %lld ms that were seen", g->name,
+                  cs->host[inst->host].name, (long long)(g->seen_ms - inst->cpu_ms));
+}
+
 void csim_rules_died(struct csim *cs, int i)
 {
     const struct csim_inst *inst = &cs->inst[i];
@@ -75,6 +105,7 @@ void csim_rules_died(struct csim *cs, int i)
 
     if (inst->host != g->last_host)
         return;
+    g->muted_end = inst->gated;
     g->death_ms = cs->now_ms;
     g->death_shut = inst->shut && !inst->asked;
     g->death_reason = inst->reason;
@@ -172,12 +203,19 @@ static bool has_ground(const struct csim *cs, const struct csim_guest *g)
 
     if (g->word || was->proof_boot >= g->last_boot)
         return true;
+    for (unsigned i = 0; i < cs->n_insts; i++) /* it is mute, and a pair's end by order keeps it so */
+        if (cs->inst[i].there && cs->inst[i].host == g->last_host && cs->inst[i].gated &&
+            cs->inst[i].guest == (int)(g - cs->guest))
+            return true;
+    if (g->muted_end)
+        return true;
     if (was->boot > g->last_boot && was->xhad_boot > g->last_boot)
         return true; /* it came back with a new incarnation */
     return was->wd_boot == g->last_boot && cs->script->votes != CSIM_TWO_NODE &&
            cs->now_ms - was->wd_poked_ms >= w - w * 2 / 100 && (!was->power || was->boot > g->last_boot);
 }
 
+/* START, RESTORE and PROMOTE */
 static void rules_start(struct csim *cs, int h, const struct xha_action *act, int guest)
 {
     struct csim_guest *g = &cs->guest[guest];
@@ -188,7 +226,7 @@ static void rules_start(struct csim *cs, int h, const struct xha_action *act, in
                   cs->host[h].name, (unsigned long long)act->term, (unsigned long long)g->start_term);
     g->start_term = act->term;
     for (unsigned i = 0; i < cs->n_insts; i++)
-        if (cs->inst[i].guest == guest && csim_inst_runs(&cs->inst[i]) && cs->inst[i].host != h)
+        if (cs->inst[i].guest == guest && csim_inst_speaks(&cs->inst[i]) && cs->inst[i].host != h)
             csim_fail(cs, "rule 1: %s of %s on %s, and it runs on %s", verb, g->name, cs->host[h].name,
                       cs->host[cs->inst[i].host].name);
     if (g->ran && g->last_host != h && !has_ground(cs, g))
@@ -238,9 +276,35 @@ static void rules_destroy(struct csim *cs, int h, const struct xha_action *act, 
               cs->host[h].name);
 }
 
+/* A gate is opened when the end of its pair was ordered, or its domain unprotected, and not otherwise. */
+static void rule_gate(struct csim *cs, int h, const struct xha_action *act, int guest)
+{
+    struct xha_cluster_domain d;
+
+    if (xha_cluster_find(xha_node_state(cs->host[h].node), &act->uuid, &d))
+        return;
+    if (d.pair.id == act->u.deed.move.id || d.owner != h)
+        csim_fail(cs, "%s opens the gate of %s, and nobody has ordered that", cs->host[h].name,
+                  name_of(cs, guest));
+}
+
+/* While it is streamed its memory is the sender's alone. */
+static void rule_streamed(struct csim *cs, int h, const struct xha_action *act, int guest)
+{
+    if (xha_action_is_beside(act->type) || act->type == XHA_ACT_SHUTDOWN || act->type == XHA_ACT_SCHED)
+        return;
+    for (unsigned i = 0; i < cs->n_jobs; i++)
+        if (cs->job[i].used && !cs->job[i].ended && cs->job[i].guest == guest && cs->job[i].host == h &&
+            xha_action_is_beside(cs->job[i].type))
+            csim_fail(cs, "%s of %s on %s during its %s", xha_action_name(act->type), name_of(cs, guest),
+                      cs->host[h].name, xha_action_name(cs->job[i].type));
+}
+
 static void rule_intent(struct csim *cs, int h, const struct xha_action *act, int guest)
 {
-    if (!cs->persisted_now[guest] || cs->persisted[guest] != act->id)
+    bool beside = xha_action_is_beside(act->type);
+
+    if (!cs->persisted_now[guest] || (beside ? cs->persisted_beside : cs->persisted)[guest] != act->id)
         csim_fail(cs, "intent before deed: %s #%llu of %s on %s was not persisted",
                   xha_action_name(act->type), (unsigned long long)act->id, name_of(cs, guest),
                   cs->host[h].name);
@@ -248,7 +312,8 @@ static void rule_intent(struct csim *cs, int h, const struct xha_action *act, in
         const struct csim_job *job = &cs->job[i];
 
         if (job->used && !job->ended && job->guest == guest && job->host == h && job->type != XHA_ACT_SCHED &&
-            act->type != XHA_ACT_SCHED && job->type != XHA_ACT_CHECKPOINT)
+            act->type != XHA_ACT_SCHED && job->type != XHA_ACT_CHECKPOINT &&
+            beside == xha_action_is_beside(job->type))
             csim_fail(cs, "one deed at a time: %s of %s on %s while %s is under way",
                       xha_action_name(act->type), name_of(cs, guest), cs->host[h].name,
                       xha_action_name(job->type));
@@ -259,11 +324,18 @@ void csim_rules_action(struct csim *cs, int h, const struct xha_action *act, int
 {
     const struct csim_host *host = &cs->host[h];
 
-    if (!xha_action_is_deed(act->type))
+    if (act->type == XHA_ACT_PROMOTE)
+        rules_start(cs, h, act, guest);
+    if (!xha_action_is_deed(act->type) && act->type != XHA_ACT_PROMOTE)
         return;
-    rule_intent(cs, h, act, guest);
-    if (!host->quorum_told && (act->type == XHA_ACT_START || act->type == XHA_ACT_RESTORE ||
-                               act->type == XHA_ACT_RESUME || act->type == XHA_ACT_RECEIVE))
+    if (act->type != XHA_ACT_PROMOTE) {
+        rule_intent(cs, h, act, guest);
+        rule_streamed(cs, h, act, guest);
+    }
+    if (!host->quorum_told &&
+        (act->type == XHA_ACT_PROMOTE || act->type == XHA_ACT_REPLICATE || act->type == XHA_ACT_STANDBY ||
+         act->type == XHA_ACT_START || act->type == XHA_ACT_RESTORE || act->type == XHA_ACT_RESUME ||
+         act->type == XHA_ACT_RECEIVE))
         csim_fail(cs, "rule 7: %s of %s on %s, which has no quorum", xha_action_name(act->type),
                   name_of(cs, guest), host->name);
     if (act->type == XHA_ACT_START || act->type == XHA_ACT_RESTORE)
@@ -272,6 +344,8 @@ void csim_rules_action(struct csim *cs, int h, const struct xha_action *act, int
         rules_resume(cs, h, act, guest);
     else if (act->type == XHA_ACT_DESTROY)
         rules_destroy(cs, h, act, guest);
+    else if (act->type == XHA_ACT_GATE_OPEN)
+        rule_gate(cs, h, act, guest);
 }
 
 /* ---- the cluster's own -----------------------------------------------------------------------------------
@@ -501,6 +575,26 @@ static bool is_away(const struct csim *cs, int host)
            (!cs->host[host].power || !cs->host[host].listed || cs->host[host].left);
 }
 
+/* Whether it is replicated, when it is to be and can be. */
+static bool pair_rests(struct csim *cs, int guest, const struct xha_cluster_domain *d, char *why, size_t len)
+{
+    const struct csim_guest *g = &cs->guest[guest];
+    unsigned others = 0;
+
+    for (unsigned h = 0; h < cs->n_hosts; h++)
+        others += (int)h != d->owner && cs->host[h].listed && cs->host[h].power && !cs->host[h].left;
+    if (d->pair.id)
+        return d->pair.stage == XHA_PAIR_PROTECTED
+                   ? true
+                   : not_yet(why, len, "%s is only being replicated", g->name);
+    if (d->policy->protection != XHA_PROT_REPLICATE || !g->def->needs.relocate)
+        return true;
+    if (!others || cs->tight || g->def->needs.anti_affinity[0] || g->def->needs.hosts[0] ||
+        g->def->needs.affinity[0])
+        return true;
+    return not_yet(why, len, "%s is not replicated (%s)", g->name, d->bare_text);
+}
+
 /* Whether a domain is as it should be: running where it is owned, or at rest for a reason. */
 static bool guest_rests(struct csim *cs, int guest, int h, char *why, size_t len)
 {
@@ -537,7 +631,10 @@ static bool guest_rests(struct csim *cs, int guest, int h, char *why, size_t len
         return true; /* it has never beaten: it is left alone */
     if (d.report.state != XHA_ST_RUNNING)
         return not_yet(why, len, "%s runs, but is called %s", g->name, xha_state_name(d.report.state));
-    return true;
+    if (cs->inst[i].gated != (d.pair.id && d.pair.stage == XHA_PAIR_PROTECTED))
+        return not_yet(why, len, "%s is %s", g->name,
+                       cs->inst[i].gated ? "mute, and has no backup" : "called protected, and has no gate");
+    return pair_rests(cs, guest, &d, why, len);
 }
 
 bool csim_rules_rest(struct csim *cs, char *why, size_t len)

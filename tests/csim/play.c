@@ -269,7 +269,8 @@ static void hosts_begin(struct csim *cs)
                 (struct sim_future){ .kind = (enum sim_future_kind)CSIM_F_ROUND, .a = (int)h });
     }
     for (unsigned g = 0; g < cs->script->n_guests; g++)
-        guests += cs->script->guest[g].policy.memory_kib;
+        guests += cs->script->guest[g].policy.memory_kib *
+                  (cs->script->guest[g].policy.protection == XHA_PROT_REPLICATE ? 2 : 1);
     cs->tight = guests > least;
 }
 

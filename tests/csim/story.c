@@ -45,7 +45,7 @@ void csim_say_action(struct csim *cs, int h, const struct xha_action *act, int g
                  xha_state_name(act->u.note.to), why);
     else if (act->type == XHA_ACT_ALARM)
         csim_say(cs, who, "! %s %s: %s", xha_severity_name(act->u.alarm.severity), name, why);
-    else if (xha_action_is_deed(act->type))
+    else if (xha_action_is_deed(act->type) || act->type == XHA_ACT_PROMOTE)
         csim_say(cs, who, "  %s %s, term %llu.%llu", xha_action_name(act->type), name,
                  (unsigned long long)act->term >> 24, (unsigned long long)act->term & 0xffffff);
     else if (cs->verbose || act->type == XHA_ACT_GIVE_UP || act->type == XHA_ACT_FORGET)

@@ -21,6 +21,8 @@ int64_t csim_habit_default_ms(enum xha_action_type type)
         return 2000;
     case XHA_ACT_MIGRATE:
         return 6000;
+    case XHA_ACT_REPLICATE: /* the first copy */
+        return 2000;
     case XHA_ACT_CHECKPOINT:
         return 1000;
     case XHA_ACT_DESTROY:
@@ -30,7 +32,7 @@ int64_t csim_habit_default_ms(enum xha_action_type type)
     }
 }
 
-static void phase_in(struct csim *cs, struct csim_job *job, int64_t ms, enum csim_phase phase)
+void csim_job_later(struct csim *cs, struct csim_job *job, int64_t ms, enum csim_phase phase)
 {
     csim_in(cs, ms,
             (struct sim_future){ .kind = (enum sim_future_kind)CSIM_F_JOB,
@@ -77,33 +79,36 @@ void csim_job_start(struct csim *cs, int host, const struct xha_action *act, int
         .inst = -1,
         .new_domid = XHA_DOMID_NONE,
     };
-    if (act->type == XHA_ACT_MIGRATE || act->type == XHA_ACT_RECEIVE) {
+    if (act->u.deed.move.id) {
         job->move = act->u.deed.move.id;
         job->peer = act->u.deed.move.peer;
         job->port = act->u.deed.move.port;
     }
     if (habit->how != SIM_WELL && habit->times && !--habit->times)
         habit->how = SIM_WELL;
-    phase_in(cs, job, csim_about(cs, 4), CSIM_J_BEGIN);
-    phase_in(cs, job, act->u.deed.deadline.ms, CSIM_J_DEADLINE);
+    csim_job_later(cs, job, csim_about(cs, 4), CSIM_J_BEGIN);
+    if (act->u.deed.deadline.ms)
+        csim_job_later(cs, job, act->u.deed.deadline.ms, CSIM_J_DEADLINE);
 }
 
-static void job_end(struct csim *cs, struct csim_job *job, enum xha_result result, enum xha_refusal refusal)
+void csim_job_over(struct csim *cs, struct csim_job *job, enum xha_result result, enum xha_refusal refusal)
 {
     if (job->ended)
         return;
     job->ended = true;
     job->result = result;
     job->refusal = refusal;
-    phase_in(cs, job, csim_about(cs, 2), CSIM_J_REPORT);
+    csim_job_later(cs, job, csim_about(cs, 2), CSIM_J_REPORT);
 }
 
+/* A pair's deeds have a lock of their own. */
 static bool lock_taken(const struct csim *cs, const struct csim_job *job)
 {
     for (unsigned i = 0; i < cs->n_jobs; i++) {
         const struct csim_job *o = &cs->job[i];
 
-        if (o->used && o != job && o->begun && !o->ended && o->guest == job->guest && o->host == job->host)
+        if (o->used && o != job && o->begun && !o->ended && o->guest == job->guest && o->host == job->host &&
+            xha_action_is_beside(o->type) == xha_action_is_beside(job->type))
             return true;
     }
     return false;
@@ -118,7 +123,7 @@ static bool uuid_taken(const struct csim *cs, const struct csim_job *job)
 }
 
 /* The domain that the worker builds or works on, when it is still there. */
-static struct csim_inst *job_inst(struct csim *cs, const struct csim_job *job)
+struct csim_inst *csim_job_inst(struct csim *cs, const struct csim_job *job)
 {
     if (job->inst < 0 || !cs->inst[job->inst].there || cs->inst[job->inst].serial != job->inst_serial)
         return NULL;
@@ -127,13 +132,20 @@ static struct csim_inst *job_inst(struct csim *cs, const struct csim_job *job)
 
 static bool makes(const struct csim_job *job)
 {
-    return job->type == XHA_ACT_START || job->type == XHA_ACT_RESTORE || job->type == XHA_ACT_RECEIVE;
+    return job->type == XHA_ACT_START || job->type == XHA_ACT_RESTORE || job->type == XHA_ACT_RECEIVE ||
+           job->type == XHA_ACT_STANDBY;
 }
 
 /* The other end of a move, while its worker works. */
-static struct csim_job *other_end(struct csim *cs, const struct csim_job *job)
+struct csim_job *csim_job_other_end(struct csim *cs, const struct csim_job *job)
 {
-    enum xha_action_type type = job->type == XHA_ACT_MIGRATE ? XHA_ACT_RECEIVE : XHA_ACT_MIGRATE;
+    static const enum xha_action_type other[XHA_ACT_N_] = {
+        [XHA_ACT_MIGRATE] = XHA_ACT_RECEIVE,
+        [XHA_ACT_RECEIVE] = XHA_ACT_MIGRATE,
+        [XHA_ACT_REPLICATE] = XHA_ACT_STANDBY,
+        [XHA_ACT_STANDBY] = XHA_ACT_REPLICATE,
+    };
+    enum xha_action_type type = other[job->type];
 
     for (unsigned i = 0; i < cs->n_jobs; i++) {
         struct csim_job *o = &cs->job[i];
@@ -145,7 +157,7 @@ static struct csim_job *other_end(struct csim *cs, const struct csim_job *job)
     return NULL;
 }
 
-static bool stream_flows(struct csim *cs, const struct csim_job *a, const struct csim_job *b)
+bool csim_stream_flows(struct csim *cs, const struct csim_job *a, const struct csim_job *b)
 {
     return b && !a->cut && !b->cut && csim_net_link(cs, a->host, b->host) && !csim_host_still(cs, b->host);
 }
@@ -156,22 +168,24 @@ static void job_begin(struct csim *cs, struct csim_job *job)
 
     if (lock_taken(cs, job)) {
         if (cs->now_ms - job->queued_ms >= LOCK_WAIT_MS)
-            job_end(cs, job, XHA_REFUSED, XHA_REFUSAL_OTHER);
+            csim_job_over(cs, job, XHA_REFUSED, XHA_REFUSAL_OTHER);
         else
-            phase_in(cs, job, 50, CSIM_J_BEGIN);
+            csim_job_later(cs, job, 50, CSIM_J_BEGIN);
         return;
     }
     job->begun = true;
     if (makes(job)) {
         if (uuid_taken(cs, job))
-            job_end(cs, job, XHA_REFUSED, XHA_REFUSAL_RUNS_ALREADY);
+            csim_job_over(cs, job, XHA_REFUSED, XHA_REFUSAL_RUNS_ALREADY);
         else if (job->type == XHA_ACT_RESTORE && !cs->guest[job->guest].n_cps)
-            job_end(cs, job, XHA_REFUSED, XHA_REFUSAL_NO_CHECKPOINT);
+            csim_job_over(cs, job, XHA_REFUSED, XHA_REFUSAL_NO_CHECKPOINT);
     } else {
         i = csim_inst_find_domid(cs, job->host, job->domid);
         if (i < 0 || cs->inst[i].guest != job->guest) {
             /* DESTROY: gone is gone. For the rest there is nothing to work on. */
-            job_end(cs, job, job->type == XHA_ACT_DESTROY ? XHA_OK : XHA_REFUSED, XHA_REFUSAL_OTHER);
+            csim_job_over(cs, job,
+                          job->type == XHA_ACT_DESTROY || job->type == XHA_ACT_GATE_OPEN ? XHA_OK : XHA_REFUSED,
+                          XHA_REFUSAL_OTHER);
         } else {
             job->inst = i;
             job->inst_serial = cs->inst[i].serial;
@@ -179,12 +193,16 @@ static void job_begin(struct csim *cs, struct csim_job *job)
     }
     if (job->ended)
         return;
-    if (job->type == XHA_ACT_RECEIVE) {
-        phase_in(cs, job, csim_about(cs, 30), CSIM_J_LISTEN);
+    if (job->type == XHA_ACT_RECEIVE || job->type == XHA_ACT_STANDBY) {
+        csim_job_later(cs, job, csim_about(cs, 30), CSIM_J_LISTEN);
         return;
     }
-    phase_in(cs, job, job->takes_ms / 4, CSIM_J_MID);
-    phase_in(cs, job, job->takes_ms, CSIM_J_END);
+    if (job->type == XHA_ACT_REPLICATE) {
+        csim_repl_begin(cs, job);
+        return;
+    }
+    csim_job_later(cs, job, job->takes_ms / 4, CSIM_J_MID);
+    csim_job_later(cs, job, job->takes_ms, CSIM_J_END);
 }
 
 static void inst_make(struct csim *cs, struct csim_job *job)
@@ -204,21 +222,25 @@ static void job_listen(struct csim *cs, struct csim_job *job)
         inst_make(cs, job);
         ev.u.listening.id = job->id;
         ev.u.listening.port = job->port;
-        phase_in(cs, job, 1000, CSIM_J_LISTEN);
+        if (job->type == XHA_ACT_STANDBY) {
+            csim_repl_listens(cs, job);
+            return;
+        }
+        csim_job_later(cs, job, 1000, CSIM_J_LISTEN);
         csim_step_host(cs, job->host, &ev);
         return;
     }
     if (job->serial != serial || job->sent)
         return;
-    if ((job->connected || job->cut) && !stream_flows(cs, job, other_end(cs, job)))
-        phase_in(cs, job, 1, CSIM_J_END);
+    if ((job->connected || job->cut) && !csim_stream_flows(cs, job, csim_job_other_end(cs, job)))
+        csim_job_later(cs, job, 1, CSIM_J_END);
     else
-        phase_in(cs, job, 1000, CSIM_J_LISTEN);
+        csim_job_later(cs, job, 1000, CSIM_J_LISTEN);
 }
 
 static void job_mid(struct csim *cs, struct csim_job *job)
 {
-    struct csim_inst *inst = job_inst(cs, job);
+    struct csim_inst *inst = csim_job_inst(cs, job);
     struct csim_job *end;
 
     job->nothing = job->habit.how == SIM_UNKNOWN && job->habit.word == SIM_EFFECT_NOTHING;
@@ -238,8 +260,8 @@ static void job_mid(struct csim *cs, struct csim_job *job)
             csim_inst_shut(cs, job->inst, XHA_SHUTDOWN_SUSPEND);
         break;
     case XHA_ACT_MIGRATE:
-        end = other_end(cs, job);
-        job->connected = stream_flows(cs, job, end);
+        end = csim_job_other_end(cs, job);
+        job->connected = csim_stream_flows(cs, job, end);
         if (job->connected)
             end->connected = true;
         else
@@ -263,7 +285,7 @@ static void guest_asked(struct csim *cs, struct csim_job *job, struct csim_inst 
 
 static void job_effect(struct csim *cs, struct csim_job *job)
 {
-    struct csim_inst *inst = job_inst(cs, job);
+    struct csim_inst *inst = csim_job_inst(cs, job);
 
     if (!inst)
         return;
@@ -284,6 +306,9 @@ static void job_effect(struct csim *cs, struct csim_job *job)
     case XHA_ACT_RESUME:
         csim_inst_go_on(cs, job->inst);
         break;
+    case XHA_ACT_GATE_OPEN:
+        csim_gate_open(cs, job->inst);
+        break;
     default:
         break;
     }
@@ -292,7 +317,7 @@ static void job_effect(struct csim *cs, struct csim_job *job)
 /* The worker fails in an orderly way: it takes back what it began. */
 static void job_undo(struct csim *cs, struct csim_job *job)
 {
-    struct csim_inst *inst = job_inst(cs, job);
+    struct csim_inst *inst = csim_job_inst(cs, job);
 
     if (!inst)
         return;
@@ -304,20 +329,22 @@ static void job_undo(struct csim *cs, struct csim_job *job)
     }
 }
 
-static void job_refuse(struct csim *cs, struct csim_job *job, enum xha_refusal refusal)
+void csim_job_gives_up(struct csim *cs, struct csim_job *job, enum xha_refusal refusal)
 {
     job_undo(cs, job);
-    job_end(cs, job, XHA_REFUSED, refusal);
+    csim_job_over(cs, job, XHA_REFUSED, refusal);
 }
 
 /* The worker dies here and now. */
-static void job_abandon(struct csim *cs, struct csim_job *job)
+void csim_job_dies(struct csim *cs, struct csim_job *job)
 {
-    struct csim_inst *inst = job_inst(cs, job);
+    struct csim_inst *inst = csim_job_inst(cs, job);
 
     if (inst && makes(job) && !job->sent)
         inst->orphan = true;
-    job_end(cs, job, XHA_UNKNOWN, XHA_REFUSAL_OTHER);
+    if (job->type == XHA_ACT_REPLICATE && !job->ended)
+        csim_repl_died(cs, job);
+    csim_job_over(cs, job, XHA_UNKNOWN, XHA_REFUSAL_OTHER);
 }
 
 /* The guest itself, with all that it is about. */
@@ -330,28 +357,29 @@ static void inst_carry(struct csim_inst *to, const struct csim_inst *from)
     to->ill_ms = from->ill_ms;
     to->beat_ms = from->beat_ms;
     to->cpu_ms = from->cpu_ms;
+    to->lineage = from->lineage;
 }
 
 /* The source's last phase: suspend, the rest, the trailer. The stream may break at each of them. */
 static void migrate_finish(struct csim *cs, struct csim_job *job)
 {
-    struct csim_inst *inst = job_inst(cs, job);
-    struct csim_job *end = other_end(cs, job);
+    struct csim_inst *inst = csim_job_inst(cs, job);
+    struct csim_job *end = csim_job_other_end(cs, job);
 
     if (!inst || !csim_inst_alive(inst)) {
         if (!job->sent) {
-            job_end(cs, job, XHA_REFUSED, XHA_REFUSAL_OTHER); /* it ended, or is suspended: see below */
+            csim_job_over(cs, job, XHA_REFUSED, XHA_REFUSAL_OTHER); /* it ended, or is suspended: see below */
             return;
         }
     }
-    if (!stream_flows(cs, job, end) && !job->sent) {
-        job_refuse(cs, job, XHA_REFUSAL_OTHER);
+    if (!csim_stream_flows(cs, job, end) && !job->sent) {
+        csim_job_gives_up(cs, job, XHA_REFUSAL_OTHER);
         return;
     }
     if (!job->sent) {
         csim_inst_shut(cs, job->inst, XHA_SHUTDOWN_SUSPEND);
         if (job->habit.how == SIM_UNKNOWN) {
-            job_abandon(cs, job); /* suspended, the trailer not sent */
+            csim_job_dies(cs, job); /* suspended, the trailer not sent */
             return;
         }
         job->sent = true;
@@ -363,55 +391,59 @@ static void migrate_finish(struct csim *cs, struct csim_job *job)
         } else if (end) {
             end->cut = true;
         }
-        phase_in(cs, job, csim_about(cs, 10), CSIM_J_END);
+        csim_job_later(cs, job, csim_about(cs, 10), CSIM_J_END);
         return;
     }
-    job_end(cs, job, XHA_OK, XHA_REFUSAL_OTHER);
+    csim_job_over(cs, job, XHA_OK, XHA_REFUSAL_OTHER);
 }
 
 static void receive_finish(struct csim *cs, struct csim_job *job)
 {
-    struct csim_inst *inst = job_inst(cs, job);
+    struct csim_inst *inst = csim_job_inst(cs, job);
 
     if (job->sent && inst && job->habit.how == SIM_WELL) {
         inst->building = false;
         inst->paused = inst->incoming = true;
         job->new_domid = inst->domid;
-        job_end(cs, job, XHA_OK, XHA_REFUSAL_OTHER);
+        csim_job_over(cs, job, XHA_OK, XHA_REFUSAL_OTHER);
     } else if (job->habit.how == SIM_UNKNOWN) {
         if (job->sent && inst && job->habit.word == SIM_EFFECT_DONE) {
             inst->building = false;
             inst->paused = inst->incoming = true;
         }
-        job_abandon(cs, job);
+        csim_job_dies(cs, job);
     } else {
-        job_refuse(cs, job, XHA_REFUSAL_OTHER);
+        csim_job_gives_up(cs, job, XHA_REFUSAL_OTHER);
     }
 }
 
 static void job_finish(struct csim *cs, struct csim_job *job)
 {
-    struct csim_inst *inst = job_inst(cs, job);
+    struct csim_inst *inst = csim_job_inst(cs, job);
 
     if (job->type == XHA_ACT_RECEIVE) {
         receive_finish(cs, job);
+    } else if (job->type == XHA_ACT_STANDBY) {
+        csim_repl_finish(cs, job);
     } else if (job->habit.how == SIM_FAILS) {
-        job_refuse(cs, job, (enum xha_refusal)job->habit.word);
+        csim_job_gives_up(cs, job, (enum xha_refusal)job->habit.word);
     } else if (job->type == XHA_ACT_MIGRATE && !job->nothing) {
         migrate_finish(cs, job);
     } else if (job->habit.how == SIM_UNKNOWN) {
         if (job->habit.word == SIM_EFFECT_DONE)
             job_effect(cs, job);
-        job_abandon(cs, job);
+        csim_job_dies(cs, job);
         if (inst && job->habit.word == SIM_EFFECT_DONE)
             inst->orphan = false;
     } else if (job->type == XHA_ACT_DESTROY && inst) {
-        phase_in(cs, job, 20, CSIM_J_END); /* dying still: it waits until the domain is gone */
+        csim_job_later(cs, job, 20, CSIM_J_END); /* dying still: it waits until the domain is gone */
+    } else if (job->type == XHA_ACT_GATE_OPEN && !inst) {
+        csim_job_over(cs, job, XHA_OK, XHA_REFUSAL_OTHER);
     } else if (job->type != XHA_ACT_DESTROY && !inst) {
-        job_end(cs, job, XHA_REFUSED, XHA_REFUSAL_OTHER); /* somebody destroyed it under our hands */
+        csim_job_over(cs, job, XHA_REFUSED, XHA_REFUSAL_OTHER); /* somebody destroyed it under our hands */
     } else {
         job_effect(cs, job);
-        job_end(cs, job, XHA_OK, XHA_REFUSAL_OTHER);
+        csim_job_over(cs, job, XHA_OK, XHA_REFUSAL_OTHER);
     }
 }
 
@@ -435,9 +467,9 @@ static void job_report(struct csim *cs, struct csim_job *job)
 static void job_deadline(struct csim *cs, struct csim_job *job)
 {
     if (!cs->host[job->host].node) /* nobody is there to enforce it */
-        phase_in(cs, job, 1000, CSIM_J_DEADLINE);
+        csim_job_later(cs, job, 1000, CSIM_J_DEADLINE);
     else
-        job_abandon(cs, job);
+        csim_job_dies(cs, job);
 }
 
 void csim_job_phase(struct csim *cs, const struct sim_future *f)
@@ -449,7 +481,7 @@ void csim_job_phase(struct csim *cs, const struct sim_future *f)
     if (!job->used || job->serial != f->serial)
         return;
     wait = csim_host_still(cs, job->host) ? host->go_ms : 0;
-    if ((f->b == CSIM_J_REPORT || f->b == CSIM_J_LISTEN || f->b == CSIM_J_DEADLINE) &&
+    if ((f->b == CSIM_J_REPORT || f->b == CSIM_J_LISTEN || f->b == CSIM_J_DEADLINE || f->b == CSIM_J_TELL) &&
         host->xhad_go_ms > wait)
         wait = host->xhad_go_ms;
     if (f->b != CSIM_J_REPORT && f->b != CSIM_J_DEADLINE && job->stalled_ms > wait)
@@ -463,7 +495,7 @@ void csim_job_phase(struct csim *cs, const struct sim_future *f)
             job_report(cs, job);
         return;
     }
-    if (job->ended)
+    if (job->ended || csim_repl_phase(cs, job, (enum csim_phase)f->b))
         return;
     switch ((enum csim_phase)f->b) {
     case CSIM_J_BEGIN:
@@ -481,7 +513,7 @@ void csim_job_phase(struct csim *cs, const struct sim_future *f)
     case CSIM_J_DEADLINE:
         job_deadline(cs, job);
         break;
-    case CSIM_J_REPORT:
+    default:
         break;
     }
 }
@@ -492,13 +524,13 @@ void csim_job_cancel(struct csim *cs, int host, uint64_t id)
     for (unsigned i = 0; i < cs->n_jobs; i++) {
         struct csim_job *job = &cs->job[i];
 
-        if (!job->used || job->host != host || job->id != id || job->ended || job->sent)
+        if (!job->used || job->host != host || job->id != id || job->ended || job->sent || job->promoted)
             continue;
         if (job->stalled_ms > cs->now_ms || csim_host_still(cs, host)) {
             job->cut = true; /* it sees the signal when it goes on */
             continue;
         }
-        job_refuse(cs, job, XHA_REFUSAL_OTHER);
+        csim_job_gives_up(cs, job, XHA_REFUSAL_OTHER);
     }
 }
 
@@ -508,7 +540,7 @@ void csim_jobs_kill(struct csim *cs, int guest)
         struct csim_job *job = &cs->job[i];
 
         if (job->used && job->guest == guest && !job->ended)
-            job_abandon(cs, job);
+            csim_job_dies(cs, job);
     }
 }
 
@@ -530,8 +562,8 @@ void csim_jobs_gone(struct csim *cs, int host)
 void csim_jobs_redeliver(struct csim *cs, int host)
 {
     for (unsigned i = 0; i < cs->n_jobs; i++)
-        if (cs->job[i].used && cs->job[i].host == host && cs->job[i].ended)
-            phase_in(cs, &cs->job[i], 1, CSIM_J_REPORT);
+        if (cs->job[i].used && cs->job[i].host == host)
+            csim_job_later(cs, &cs->job[i], 1, cs->job[i].ended ? CSIM_J_REPORT : CSIM_J_TELL);
 }
 
 void csim_stream_cut(struct csim *cs, int guest)
@@ -539,7 +571,7 @@ void csim_stream_cut(struct csim *cs, int guest)
     for (unsigned i = 0; i < cs->n_jobs; i++) {
         struct csim_job *job = &cs->job[i];
 
-        if (job->used && job->guest == guest && !job->ended && job->type == XHA_ACT_MIGRATE)
+        if (job->used && job->guest == guest && !job->ended && (job->type == XHA_ACT_MIGRATE || job->type == XHA_ACT_REPLICATE))
             job->cut = true;
     }
 }

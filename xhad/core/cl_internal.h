@@ -689,6 +689,8 @@ void xha_cl_unpair(struct xha_cluster *cl, struct cl_dom *d, const char *why); /
 void xha_cl_unback(struct xha_cluster *cl, uint8_t host, const char *why);     /* it is nobody's backup any more */
 bool xha_cl_promotable(const struct xha_cluster *cl, const struct cl_dom *d);
 void xha_cl_promote(struct xha_cluster *cl, struct cl_dom *d, const char *why);
+uint8_t xha_cl_move_target(const struct xha_cluster *cl, const struct cl_dom *d, uint8_t prefer, char *why,
+                           size_t len);
 void xha_cl_pair_queue(struct xha_cluster *cl, struct cl_dom *d); /* after any change of it */
 void xha_cl_pair_later(struct xha_cluster *cl, struct cl_dom *d); /* its time has come: looked at again */
 void xha_cl_pair_kick(struct xha_cluster *cl);

@@ -106,8 +106,7 @@ static struct cl_dom *next_out(struct xha_cluster *cl, uint8_t host, uint8_t *ta
         if (!movable(d) || (best && d->policy.priority <= best->policy.priority))
             continue;
         if (d->needs.relocate)
-            target = xha_cl_place_find(cl, d, BIT(host), d->home != host ? d->home : XHA_HOST_NONE, why,
-                                       sizeof why);
+            target = xha_cl_move_target(cl, d, d->home != host ? d->home : XHA_HOST_NONE, why, sizeof why);
         if (target == XHA_HOST_NONE) {
             cannot(cl, d, why);
             continue;

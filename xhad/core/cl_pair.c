@@ -129,6 +129,15 @@ static void promote(struct xha_cluster *cl, const struct cl_message *m, struct c
         xha_cl_rest(cl, d);
 }
 
+/* Where to move it: to its backup, which has room for it, before any other host. */
+uint8_t xha_cl_move_target(const struct xha_cluster *cl, const struct cl_dom *d, uint8_t prefer, char *why,
+                           size_t len)
+{
+    if (d->pair.id && cl_here(cl->st, d->pair.backup))
+        return d->pair.backup;
+    return xha_cl_place_find(cl, d, BIT(d->owner), prefer, why, len);
+}
+
 /* ---- messages ---- */
 
 static bool of_this_pair(const struct cl_dom *d, const struct cl_message *m)

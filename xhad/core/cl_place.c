@@ -398,6 +398,8 @@ bool xha_cl_place_may(const struct xha_cluster *cl, const struct cl_dom *d, uint
 
     if (host >= XHA_HOSTS_MAX)
         return false;
+    if (d->pair.id && host == d->pair.backup) /* its room is taken already */
+        return true;
     filter = xha_place_may(cl->place, &query, host);
     if (filter == XHA_PLACE_FILTER_N_)
         return true;

@@ -423,7 +423,7 @@ int xha_cl_request_fill(const struct xha_cluster *cl, const struct xha_cluster_e
         const struct cl_dom *d = xha_cl_find(cl->st, &ev->uuid);
 
         if (d && d->phase == XHA_PH_OWNED)
-            r->host = xha_cl_place_find(cl, d, BIT(d->owner), XHA_HOST_NONE, NULL, 0);
+            r->host = xha_cl_move_target(cl, d, XHA_HOST_NONE, NULL, 0);
     }
     return XHA_CORE_OK;
 }

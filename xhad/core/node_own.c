@@ -89,7 +89,8 @@ static struct xha_move move_with(const struct xha_node *node, const struct about
 /* Its move has ended, and it goes on here as soon as it may. */
 static bool runs_by_verdict(const struct xha_view *v)
 {
-    return (v->state == XHA_ST_INCOMING && v->verdict == XHA_VERDICT_COMMIT) ||
+    return ((v->state == XHA_ST_INCOMING || v->state == XHA_ST_STANDBY) &&
+            v->verdict == XHA_VERDICT_COMMIT) ||
            (v->state == XHA_ST_MIGRATING && v->verdict == XHA_VERDICT_ABORT);
 }
 
@@ -181,8 +182,8 @@ static void ours(struct xha_node *node, struct about *a)
         a->n->give_to = XHA_HOST_NONE;
         xha_node_give(node, a, a->v.cause, a->v.cause_detail, XHA_HOST_NONE);
     } else if (a->v.repl.id && a->v.repl.id != a->c.pair.id) {
-        xha_node_verdict(node, a, a->v.repl.id,
-                         false); /* ended in order, and it is still ours: it goes on alone */
+        /* ended in order, and it is still ours: it goes on alone */
+        xha_node_verdict(node, a, a->v.repl.id, false);
     } else if (cold(a)) {
         stop_for_move(node, a);
         return; /* that it is not to run here is no news for the others */

@@ -186,7 +186,8 @@ void xha_promote(struct xha_core *core, struct dom *d)
 /* Lost with a verdict, or before one: then the cluster hears of it. */
 static void standby_lost(struct xha_core *core, struct dom *d, enum xha_result result)
 {
-    xha_alarm(core, d, XHA_SEV_WARNING, XHA_CAUSE_STANDBY_LOST, result);
+    if (d->verdict != XHA_VERDICT_ABORT)
+        xha_alarm(core, d, XHA_SEV_WARNING, XHA_CAUSE_STANDBY_LOST, result);
     if (d->verdict == XHA_VERDICT_COMMIT) /* half of a copy must not run: as a start that ended so */
         recover(core, d, result == XHA_REFUSED ? XHA_ACT_NONE : XHA_ACT_START, XHA_CAUSE_STANDBY_LOST);
     else if (d->verdict == XHA_VERDICT_ABORT)
@@ -221,7 +222,7 @@ void xha_standby_unknown(struct xha_core *core, struct dom *d)
 
 void xha_repl_timer(struct xha_core *core, struct dom *d)
 {
-    if (d->state == XHA_ST_STANDBY && d->verdict == XHA_VERDICT_COMMIT)
+    if (d->state == XHA_ST_STANDBY && d->verdict == XHA_VERDICT_COMMIT && !d->yield)
         xha_promote(core, d);
     else if (d->repl_stage == XHA_REPL_OPENING && !d->repl_deed && !d->yield)
         open_gate(core, d);

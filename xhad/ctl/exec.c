@@ -36,11 +36,15 @@ static void carry_out(const struct xha_exec_ops *ops, void *user, const struct x
     case XHA_ACT_SCHED:
     case XHA_ACT_MIGRATE:
     case XHA_ACT_RECEIVE:
+    case XHA_ACT_REPLICATE:
+    case XHA_ACT_STANDBY:
+    case XHA_ACT_GATE_OPEN:
         deed(ops, user, action);
         return;
     case XHA_ACT_PROBE:
     case XHA_ACT_LOOK:
     case XHA_ACT_CANCEL:
+    case XHA_ACT_PROMOTE:
         ops->ask(user, action);
         return;
     case XHA_ACT_GIVE_UP: /* the node's (core/node.h) */

@@ -135,7 +135,6 @@ static enum xha_verb verb_of(enum xha_action_type type)
         [XHA_ACT_RECEIVE] = XHA_VERB_RECEIVE,
     };
 
-    assert(verb[type] != XHA_VERB_NONE);
     return verb[type];
 }
 
@@ -204,6 +203,12 @@ static void do_deed(void *user, const struct xha_action *a)
     xha_step_job(d, dom, &job);
     job.id = a->id;
     job.verb = is_move(a->type) ? verb_of_move(a) : verb_of(a->type);
+    if (job.verb == XHA_VERB_NONE) {
+        xha_log(XHA_LOG_ERROR, "no worker can do this", XHA_S("deed", xha_action_name(a->type)),
+                XHA_S("domain", dom->name));
+        do_refuse(user, a);
+        return;
+    }
     job.term = a->term;
     job.domid = a->u.deed.domid;
     job.deadline_ms = a->u.deed.deadline.ms;
@@ -221,7 +226,7 @@ static void do_ask(void *user, const struct xha_action *a)
         xha_observer_look(d->observer);
     else if (a->type == XHA_ACT_PROBE)
         xha_observer_probe(d->observer, &a->uuid, a->u.deed.domid);
-    else
+    else if (a->type == XHA_ACT_CANCEL)
         xha_jobs_cancel(d->jobs, a->id);
 }
 

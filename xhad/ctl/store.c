@@ -43,7 +43,7 @@ static json_t *record_json(const struct xha_uuid *uuid, const struct xha_record 
         json_array_append_new(recovery, json_integer(r->recovery[i].ms));
     return json_pack(
         "{s:s, s:I, s:i, s:i, s:i, s:b, s:b, s:b, s:b, s:i, s:i, s:i, s:i, s:I, s:I, s:i, s:I, s:o, "
-        "s:I, s:I, s:i, s:b, s:i, s:i, s:b, s:b, s:b}",
+        "s:I, s:I, s:i, s:b, s:i, s:i, s:b, s:b, s:b, s:I, s:i, s:i, s:I}",
         "uuid", xha_uuid_format(uuid, text), "term", (json_int_t)r->term, "state", r->state, "purpose",
         r->purpose, "pending", r->pending, "maintenance", r->maintenance, "want_run", r->want_run,
         "ever_beat", r->ever_beat, "host_maintenance", r->host_maintenance, "failure", r->failure, "restores",
@@ -51,7 +51,9 @@ static json_t *record_json(const struct xha_uuid *uuid, const struct xha_record 
         "checkpoint", (json_int_t)r->checkpoint, "deferred", r->deferred, "deferred_checkpoint",
         (json_int_t)r->deferred_checkpoint, "recovery", recovery, "since", (json_int_t)r->since.ms, "move",
         (json_int_t)r->move, "move_peer", r->move_peer, "move_sent", r->move_sent, "verdict", r->verdict,
-        "yield", r->yield, "relocate", r->relocate, "given_up", r->given_up, "move_disks", r->move_disks);
+        "yield", r->yield, "relocate", r->relocate, "given_up", r->given_up, "move_disks", r->move_disks,
+        "repl", (json_int_t)r->repl, "repl_peer", r->repl_peer, "repl_stage", r->repl_stage, "repl_deed",
+        (json_int_t)r->repl_deed);
 }
 
 static int64_t get(const json_t *obj, const char *key)
@@ -99,6 +101,10 @@ static bool record_from_json(const json_t *obj, struct xha_uuid *uuid_r, struct 
         .yield = get_byte(obj, "yield"),
         .relocate = get_bool(obj, "relocate"),
         .given_up = get_bool(obj, "given_up"),
+        .repl = (uint64_t)get(obj, "repl"),
+        .repl_peer = get_byte(obj, "repl_peer"),
+        .repl_stage = get_byte(obj, "repl_stage"),
+        .repl_deed = (uint64_t)get(obj, "repl_deed"),
     };
 
     while (r.n_recoveries < XHA_HISTORY_MAX && r.n_recoveries < json_array_size(recovery)) {
@@ -107,7 +113,8 @@ static bool record_from_json(const json_t *obj, struct xha_uuid *uuid_r, struct 
     }
     if (!uuid || !xha_uuid_parse(uuid, uuid_r) || r.state >= XHA_ST_N_ || r.purpose >= XHA_FOR_N_ ||
         r.pending >= XHA_ACT_N_ || r.failure >= XHA_FAIL_N_ || r.deferred > XHA_DO_N_ ||
-        r.verdict >= XHA_VERDICT_N_ || r.yield >= XHA_YIELD_N_)
+        r.verdict >= XHA_VERDICT_N_ || r.yield >= XHA_YIELD_N_ || r.repl_peer >= XHA_HOSTS_MAX ||
+        r.repl_stage >= XHA_REPL_N_ || !r.repl != !r.repl_stage)
         return false;
     *record_r = r;
     return true;

@@ -95,6 +95,12 @@ static void next_text(const struct xha_daemon *d, const struct xha_view *v, char
                  v->move_sent ? "it is decided by the cluster whether it runs on here"
                               : "it is being received");
         break;
+    case XHA_ST_STANDBY:
+        snprintf(buf, len,
+                 v->verdict == XHA_VERDICT_COMMIT
+                     ? "the copy on this host takes over"
+                     : "nothing: the copy on this host takes over when its owner's host is lost");
+        break;
     case XHA_ST_N_:
         break;
     }
