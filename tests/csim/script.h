@@ -59,8 +59,6 @@ enum csim_verb {
     CSIM_W_KILLED,
     CSIM_W_STALLS,
     CSIM_STREAM_CUT,
-    CSIM_W_SENDER_DIES,
-    CSIM_W_COPY_DIES,
     /* operators */
     CSIM_OP_PROTECT,
     CSIM_OP_UNPROTECT,
@@ -78,6 +76,9 @@ enum csim_verb {
     CSIM_OP_DISARM,
     CSIM_OP_LEAVE,
     CSIM_OP_FORGET,
+    /* replication */
+    CSIM_W_SENDER_DIES,
+    CSIM_W_COPY_DIES,
     /* judgements */
     CSIM_EXPECT_RUNS_ON,
     CSIM_EXPECT_RUNS,

@@ -14,7 +14,8 @@
 #define BEGIN_MS 25000 /* by then the cluster is up and its domains run */
 
 struct making {
-    struct sim_rng rng;
+    struct sim_rng rng, repl_rng; /* the latter for replication alone */
+    bool repl;
     struct csim_script *script;
     unsigned weight[CSIM_VERB_N_];
     unsigned total;
@@ -101,6 +102,13 @@ static void policy_make(struct making *m, char *text, size_t len)
         add_key(text, len, "anti_affinity=spread");
 }
 
+/* Some of the seeds replicate some or all of their domains. */
+static void replicate_make(struct making *m, char *text, size_t len)
+{
+    if (m->repl && sim_rng_chance(&m->repl_rng, 60))
+        add_key(text, len, "protection=replicate");
+}
+
 static void guests_make(struct making *m)
 {
     unsigned n =
@@ -117,6 +125,7 @@ static void guests_make(struct making *m)
             snprintf(g->policy_text, sizeof(g->policy_text), "max_restarts=16");
         else
             policy_make(m, g->policy_text, sizeof(g->policy_text));
+        replicate_make(m, g->policy_text, sizeof(g->policy_text));
         if (csim_guest_apply(g, g->policy_text, err, sizeof(err)))
             abort();
         do
@@ -150,8 +159,12 @@ static const unsigned base_weight[CSIM_EXPECT_RUNS_ON] = {
 
 static void taste_make(struct making *m)
 {
-    for (int v = 0; v < CSIM_EXPECT_RUNS_ON; v++) {
+    for (int v = 0; v < CSIM_W_SENDER_DIES; v++) {
         m->weight[v] = chance(m, 60) ? 0 : base_weight[v] * (unsigned)pick(m, 1, 4);
+        m->total += m->weight[v];
+    }
+    for (int v = CSIM_W_SENDER_DIES; m->repl && v < CSIM_EXPECT_RUNS_ON; v++) {
+        m->weight[v] = sim_rng_chance(&m->repl_rng, 40) ? 0 : 8 * (unsigned)sim_rng_range(&m->repl_rng, 1, 3);
         m->total += m->weight[v];
     }
     if (m->weight[CSIM_OP_MIGRATE] || !m->total) {
@@ -201,6 +214,8 @@ static void line_fill(struct making *m, struct csim_line *line)
     line->word = chance(m, 15) ? 0 : (int)pick(m, XHA_ACT_START, XHA_ACT_SCHED);
     if (chance(m, 25))
         line->word = chance(m, 50) ? XHA_ACT_MIGRATE : XHA_ACT_RECEIVE;
+    if (m->repl && sim_rng_chance(&m->repl_rng, 40))
+        line->word = (int)sim_rng_range(&m->repl_rng, XHA_ACT_REPLICATE, XHA_ACT_GATE_OPEN);
     line->number = pick(m, 1, 3);
     line->span_ms = chance(m, 50) ? pick(m, 1, 40) * 100 : pick(m, 1, 60) * 1000;
     switch (line->verb) {
@@ -318,11 +333,14 @@ static void trouble_make(struct making *m)
 
 void cswarm_make(uint64_t seed, unsigned hosts, struct csim_script *script_r)
 {
-    struct making m = { .rng = { seed * 0x2545f4914f6cdd1dULL + 1 }, .script = script_r };
+    struct making m = { .rng = { seed * 0x2545f4914f6cdd1dULL + 1 },
+                        .repl_rng = { seed * 0x9e3779b97f4a7c15ULL + 7 },
+                        .script = script_r };
     char err[200];
 
     csim_script_init(script_r, "swarm");
     script_r->jitter = seed + 1;
+    m.repl = seed % 8 && sim_rng_chance(&m.repl_rng, 40);
     script_r->calm = seed % 8 == 0;
     script_r->settle = chance(&m, 75) ? CSIM_SETTLE_ALL : CSIM_SETTLE_SURVIVORS;
     hosts_make(&m, hosts);
