@@ -249,6 +249,26 @@ static inline int incoming(struct driver *d, uint8_t n, uint64_t move)
     return driver_step(d, ev);
 }
 
+static inline int standby(struct driver *d, uint8_t n, uint64_t pair)
+{
+    struct xha_event ev = { .type = XHA_EV_INCOMING, .uuid = uuid_of(n) };
+
+    ev.u.protect.policy = &d->policy;
+    ev.u.protect.term = UINT64_C(8) << 24;
+    ev.u.protect.ever_beat = ev.u.protect.want_run = ev.u.protect.standby = true;
+    ev.u.protect.move = (struct xha_move){ .id = pair, .peer = 2 };
+    snprintf(ev.u.protect.name, sizeof(ev.u.protect.name), "d%u", n);
+    return driver_step(d, ev);
+}
+
+static inline int replicate(struct driver *d, uint8_t n, uint64_t pair)
+{
+    struct xha_event ev = { .type = XHA_EV_REPLICATE, .uuid = uuid_of(n) };
+
+    ev.u.move_out = (struct xha_move){ .id = pair, .peer = 1, .port = 4000 };
+    return driver_step(d, ev);
+}
+
 static inline int verdict(struct driver *d, uint8_t n, uint64_t move, bool commit)
 {
     struct xha_event ev = { .type = XHA_EV_VERDICT, .uuid = uuid_of(n) };

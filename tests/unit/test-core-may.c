@@ -104,6 +104,9 @@ static void to_state(struct driver *d, enum xha_state state)
     case XHA_ST_INCOMING:
         incoming(d, 1, 7);
         break;
+    case XHA_ST_STANDBY:
+        standby(d, 1, 7);
+        break;
     default:
         fail();
     }
