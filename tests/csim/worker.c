@@ -387,7 +387,7 @@ static void migrate_finish(struct csim *cs, struct csim_job *job)
         if (!csim_chance(cs, 10) && end && !end->cut) { /* else the pipe breaks with the trailer in it */
             end->sent = true;
             inst_carry(&cs->inst[end->inst], inst);
-            phase_in(cs, end, csim_about(cs, 50), CSIM_J_END);
+            csim_job_later(cs, end, csim_about(cs, 50), CSIM_J_END);
         } else if (end) {
             end->cut = true;
         }
