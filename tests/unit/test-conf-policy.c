@@ -152,6 +152,18 @@ static void test_relations(void **state)
                                              "reached");
     refused(CONFIG "checkpoint: { keep = 4; };",
             "g.conf:2: checkpoint.keep has no effect: it needs protection = \"checkpoint\"");
+    refused(CONFIG "replication: { silence = 1; };",
+            "g.conf:2: replication.silence has no effect: it needs protection = \"replicate\"");
+    refused(CONFIG "protection = \"replicate\";\nreplication: { interval_min = 0.6; };",
+            "g.conf:3: replication.interval_min (0.6) must not be more than replication.interval_max (0.5)");
+    refused(CONFIG "protection = \"replicate\"; relocate = false;",
+            "g.conf:2: relocate = false: a replicated domain takes over on another host");
+    refused(CONFIG "protection = \"replicate\"; on_host_lost = \"alarm\";",
+            "g.conf:2: on_host_lost: when the host of a replicated domain is lost, its copy takes over; it can only "
+            "be \"recover\"");
+    refused(CONFIG "protection = \"replicate\"; storage = \"copy\";",
+            "g.conf:2: storage = \"copy\": the disks of a replicated domain must be reached by both hosts, or be "
+            "replicated, too (replication.disks = \"gated\")");
     refused(CONFIG "disks = \"unsafe\"; snapshot_command = \"/bin/snap\";",
             "g.conf:2: disks = \"unsafe\" and snapshot_command: give one of them, not both");
     refused(CONFIG "sched: { affinity = \"most\"; };",

@@ -29,6 +29,13 @@ const char *xha_disks_name(enum xha_disks disks)
     return (unsigned)disks < XHA_DISKS_N_ ? name[disks] : "?";
 }
 
+const char *xha_replication_disks_name(enum xha_replication_disks disks)
+{
+    static const char *const name[] = { "refuse", "unsafe", "gated" };
+
+    return (unsigned)disks < XHA_REPL_DISKS_N_ ? name[disks] : "?";
+}
+
 static const char *word_protection(int value)
 {
     return xha_protection_name((enum xha_protection)value);
@@ -52,6 +59,11 @@ static const char *word_compress(int value)
 static const char *word_disks(int value)
 {
     return xha_disks_name((enum xha_disks)value);
+}
+
+static const char *word_replication_disks(int value)
+{
+    return xha_replication_disks_name((enum xha_replication_disks)value);
 }
 
 #define AT(field) offsetof(struct xha_domain_spec, field)
@@ -84,7 +96,7 @@ static const struct xha_param rows[] = {
       .doc = "instead of config: the name of a running domain, whose configuration is taken from Xen" },
     { .name = "protection", .type = XHA_PARAM_ENUM, .live = true, .offset = AT(policy.protection),
       .dflt = XHA_PROT_RESTART, .word = word_protection, .words = XHA_PROT_N_,
-      .doc = "monitor (watch and alarm), restart, or checkpoint (also save at intervals)" },
+      .doc = "monitor (watch and alarm), restart, checkpoint (also save at intervals), or replicate" },
     { .name = "autostart", .type = XHA_PARAM_BOOL, .live = true, .offset = AT(policy.autostart),
       .dflt = true,
       .doc = "start the domain when xhad comes up and it does not run" },
@@ -163,6 +175,27 @@ static const struct xha_param rows[] = {
     { .name = "checkpoint.level", .type = XHA_PARAM_INT, .live = true, .offset = AT(checkpoint.level),
       .dflt = 1, .min = 1, .max = 19,
       .doc = "zstd's level: 1 is quick, 19 is small" },
+    { .name = "replication.interval", .type = XHA_PARAM_SECONDS, .live = true,
+      .offset = AT(replication.interval), .dflt = 0, .min = 0, .max = 10 * SECOND,
+      .doc = "seconds between two epochs; 0: chosen anew for each" },
+    { .name = "replication.interval_min", .type = XHA_PARAM_SECONDS, .live = true,
+      .offset = AT(replication.interval_min), .dflt = 25, .min = 5, .max = 10 * SECOND,
+      .doc = "seconds that are never chosen less of" },
+    { .name = "replication.interval_max", .type = XHA_PARAM_SECONDS, .live = true,
+      .offset = AT(replication.interval_max), .dflt = 500, .min = 5, .max = 10 * SECOND,
+      .doc = "seconds that are never chosen more of: what the guest sends waits for so long" },
+    { .name = "replication.max_pause_share", .type = XHA_PARAM_INT, .live = true,
+      .offset = AT(replication.max_pause_share), .dflt = 10, .min = 1, .max = 90,
+      .doc = "percent of its time that the guest may stand still for epochs, where the interval is chosen" },
+    { .name = "replication.silence", .type = XHA_PARAM_SECONDS, .live = true,
+      .offset = AT(replication.silence), .dflt = 500, .min = 100, .max = MINUTE,
+      .doc = "seconds without a word of the backup after which its stream counts as broken" },
+    { .name = "replication.queue_max", .type = XHA_PARAM_INT, .live = true,
+      .offset = AT(replication.queue_max_kib), .dflt = 65536, .min = 64, .max = 4194304,
+      .doc = "KiB of network traffic that may wait for an epoch; what is beyond it is dropped, with an alarm" },
+    { .name = "replication.disks", .type = XHA_PARAM_ENUM, .live = true, .offset = AT(replication.disks),
+      .dflt = XHA_REPL_DISKS_REFUSE, .word = word_replication_disks, .words = XHA_REPL_DISKS_N_,
+      .doc = "replication of a domain with writable disks: refuse, unsafe, or gated (held back per epoch)" },
     { .name = "disks", .type = XHA_PARAM_ENUM, .live = true, .offset = AT(disks),
       .dflt = XHA_DISKS_REFUSE, .word = word_disks, .words = XHA_DISKS_N_,
       .doc = "checkpoints of a domain with writable disks: refuse, or unsafe (taken all the same)" },
@@ -280,25 +313,55 @@ static void check_times(struct check *c)
             xha_param_seconds_text(policy->backoff_max.ms, two, sizeof(two)));
 }
 
-static void check_checkpoint(struct check *c)
+/* A group of parameters that only one protection heeds. */
+static void check_group(struct check *c, const char *group, enum xha_protection protection)
 {
     struct xha_domain_spec usual = { 0 };
     struct xha_origin origin;
 
-    if (*c->spec->snapshot_command && c->spec->disks == XHA_DISKS_UNSAFE)
-        bad(c, "disks", "disks = \"unsafe\" and snapshot_command: give one of them, not both");
-    if (c->spec->policy.protection == XHA_PROT_CHECKPOINT)
+    if (c->spec->policy.protection == protection)
         return;
     if (xha_params_defaults(&xha_domain_params, &usual, &origin)) {
         c->rc = XHA_CONF_E_NOMEM;
         goto out;
     }
     for (size_t i = 0; i < xha_domain_params.n; i++) {
-        if (!strncmp(rows[i].name, "checkpoint.", 11) && !xha_param_equal(&rows[i], c->spec, &usual))
-            bad(c, rows[i].name, "%s has no effect: it needs protection = \"checkpoint\"", rows[i].name);
+        if (!strncmp(rows[i].name, group, strlen(group)) && !xha_param_equal(&rows[i], c->spec, &usual))
+            bad(c, rows[i].name, "%s has no effect: it needs protection = \"%s\"", rows[i].name,
+                xha_protection_name(protection));
     }
 out:
     xha_params_clear(&xha_domain_params, &usual);
+}
+
+static void check_checkpoint(struct check *c)
+{
+    if (*c->spec->snapshot_command && c->spec->disks == XHA_DISKS_UNSAFE)
+        bad(c, "disks", "disks = \"unsafe\" and snapshot_command: give one of them, not both");
+    check_group(c, "checkpoint.", XHA_PROT_CHECKPOINT);
+}
+
+static void check_replication(struct check *c)
+{
+    const struct xha_domain_spec *spec = c->spec;
+    char one[32], two[32];
+
+    check_group(c, "replication.", XHA_PROT_REPLICATE);
+    if (spec->replication.interval_min.ms > spec->replication.interval_max.ms)
+        bad(c, "replication.interval_min",
+            "replication.interval_min (%s) must not be more than replication.interval_max (%s)",
+            xha_param_seconds_text(spec->replication.interval_min.ms, one, sizeof(one)),
+            xha_param_seconds_text(spec->replication.interval_max.ms, two, sizeof(two)));
+    if (spec->policy.protection != XHA_PROT_REPLICATE)
+        return;
+    if (!spec->relocate)
+        bad(c, "relocate", "relocate = false: a replicated domain takes over on another host");
+    if (spec->policy.react[XHA_FAIL_HOST] != XHA_REACT_RECOVER)
+        bad(c, "on_host_lost", "on_host_lost: when the host of a replicated domain is lost, its copy takes over; it "
+                               "can only be \"recover\"");
+    if (spec->storage == XHA_STORAGE_COPY && spec->replication.disks != XHA_REPL_DISKS_GATED)
+        bad(c, "storage", "storage = \"copy\": the disks of a replicated domain must be reached by both hosts, or be "
+                          "replicated, too (replication.disks = \"gated\")");
 }
 
 static void check_affinity(struct check *c)
@@ -358,6 +421,7 @@ int xha_domain_spec_parse(const char *file, const char *text, size_t len, struct
     check_source(&c);
     check_times(&c);
     check_checkpoint(&c);
+    check_replication(&c);
     check_affinity(&c);
     check_place(&c);
     rc = c.rc;

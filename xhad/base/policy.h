@@ -20,6 +20,14 @@ enum xha_disks {
     XHA_DISKS_N_
 };
 
+/* What replication does about writable disks; a domain without any needs nothing. */
+enum xha_replication_disks {
+    XHA_REPL_DISKS_REFUSE, /* a domain that has one is not replicated */
+    XHA_REPL_DISKS_UNSAFE, /* it is, all the same: its owner knows that both sides may have written */
+    XHA_REPL_DISKS_GATED,  /* its writes are held back per epoch, as what it sends */
+    XHA_REPL_DISKS_N_
+};
+
 /* What a move to another host finds of the domain's disks. */
 enum xha_storage {
     XHA_STORAGE_SHARED, /* the same ones */
@@ -50,6 +58,14 @@ struct xha_domain_spec {
         char *prefer;                                        /* a host, "": none */
         char *affinity, *anti_affinity;                      /* a group, "": none */
     } place;
+    struct {
+        struct xha_span interval; /* between two epochs; 0: chosen anew for each, within the next two */
+        struct xha_span interval_min, interval_max;
+        uint32_t max_pause_share; /* percent of its time that the guest may stand still for epochs */
+        struct xha_span silence;  /* of the backup, after which the owner takes it for lost */
+        uint32_t queue_max_kib;   /* of what waits behind the gate */
+        enum xha_replication_disks disks;
+    } replication;
     bool relocate, failback;
     enum xha_move_mode move;
     enum xha_storage storage;
@@ -86,6 +102,7 @@ void xha_domain_spec_print(const struct xha_domain_spec *spec, bool docs, FILE *
 
 const char *xha_compress_name(enum xha_compress compress);
 const char *xha_disks_name(enum xha_disks disks);
+const char *xha_replication_disks_name(enum xha_replication_disks disks);
 const char *xha_storage_name(enum xha_storage storage);
 
 #endif
