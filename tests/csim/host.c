@@ -210,7 +210,8 @@ void csim_fence_done(struct csim *cs, const struct sim_future *fu)
     if (works) {
         csim_host_power_off(cs, f->host, "is switched off by its fence device");
         csim_rules_proof(cs, f->host);
-        if (!cs->script->host[f->host].fence_off)
+        /* Nobody stays off when all trouble has ended. */
+        if (!cs->script->host[f->host].fence_off || cs->settling)
             csim_in(cs, csim_about(cs, BOOT_MS), future(CSIM_F_POWER, f->host, host->boot));
     }
     csim_in(cs, csim_some(cs, 0, 300), future(CSIM_F_FENCED, fu->a, f->serial));

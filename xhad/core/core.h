@@ -478,7 +478,7 @@ enum xha_cause {
     XHA_CAUSE_REPL_BROKEN, /* its replication broke off; detail: enum xha_result */
     XHA_CAUSE_REPL_ENDED,  /* its replication was ended in order */
     XHA_CAUSE_PROMOTED,    /* this host's copy takes over */
-    XHA_CAUSE_STANDBY_LOST, /* this host's copy is lost; detail: enum xha_result */
+    XHA_CAUSE_STANDBY_LOST, /* this host's copy is lost */
     XHA_CAUSE_N_
 };
 

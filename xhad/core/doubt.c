@@ -66,7 +66,11 @@ void xha_sure_alive(struct xha_core *core, struct dom *d)
 
 void xha_sure_paused(struct xha_core *core, struct dom *d)
 {
-    if (lost_start(d))
+    struct xha_span at_once = { 0 };
+
+    if (d->lost == XHA_ACT_STANDBY) /* half of a copy: cleared at its turn, and started anew */
+        xha_enqueue(core, d, d->purpose, at_once, XHA_CAUSE_STANDBY_LOST, XHA_UNKNOWN);
+    else if (lost_start(d))
         xha_fail(core, d, XHA_FAIL_START); /* half built: cleared at its turn */
     else if (d->lost == XHA_ACT_DESTROY)
         not_cleared(core, d);
@@ -82,6 +86,8 @@ void xha_sure_died(struct xha_core *core, struct dom *d)
 
     if (d->lost == XHA_ACT_DESTROY)
         not_cleared(core, d);
+    else if (d->lost == XHA_ACT_STANDBY)
+        xha_enqueue(core, d, d->purpose, at_once, XHA_CAUSE_STANDBY_LOST, XHA_UNKNOWN);
     else if (!lost_start(d) && (d->purpose == XHA_FOR_START || d->purpose == XHA_FOR_RESTORE ||
                                 (d->purpose == XHA_FOR_RECOVERY && d->cause == XHA_CAUSE_TAKEN)))
         xha_enqueue(core, d, d->purpose, at_once, XHA_CAUSE_LOOKED, 0);

@@ -161,8 +161,9 @@ int xha_silent(struct dom *d, uint64_t id)
     return XHA_CORE_OK;
 }
 
-/* The copy is lost, and the domain is this host's: started anew, once it is known what is here. */
-static void recover(struct xha_core *core, struct dom *d, enum xha_action_type lost, enum xha_cause cause)
+/* The copy is lost, and the domain is this host's: started anew, once it is known what is here, for half of a copy
+ * must not run. */
+static void recover(struct xha_core *core, struct dom *d)
 {
     d->move = (struct xha_move){ 0 };
     d->verdict = XHA_VERDICT_NONE;
@@ -170,7 +171,7 @@ static void recover(struct xha_core *core, struct dom *d, enum xha_action_type l
     d->want_run = true;
     d->purpose = XHA_FOR_RECOVERY;
     d->failure = XHA_FAIL_HOST;
-    xha_doubt(core, d, lost, cause);
+    xha_doubt(core, d, XHA_ACT_STANDBY, XHA_CAUSE_STANDBY_LOST);
 }
 
 void xha_promote(struct xha_core *core, struct dom *d)
@@ -180,7 +181,7 @@ void xha_promote(struct xha_core *core, struct dom *d)
     else if (d->pending == XHA_ACT_STANDBY)
         xha_tell_worker(core, d, XHA_ACT_PROMOTE, d->pending_id);
     else
-        recover(core, d, XHA_ACT_NONE, XHA_CAUSE_STANDBY_LOST);
+        recover(core, d);
 }
 
 /* Lost with a verdict, or before one: then the cluster hears of it. */
@@ -188,8 +189,8 @@ static void standby_lost(struct xha_core *core, struct dom *d, enum xha_result r
 {
     if (d->verdict != XHA_VERDICT_ABORT)
         xha_alarm(core, d, XHA_SEV_WARNING, XHA_CAUSE_STANDBY_LOST, result);
-    if (d->verdict == XHA_VERDICT_COMMIT) /* half of a copy must not run: as a start that ended so */
-        recover(core, d, result == XHA_REFUSED ? XHA_ACT_NONE : XHA_ACT_START, XHA_CAUSE_STANDBY_LOST);
+    if (d->verdict == XHA_VERDICT_COMMIT)
+        recover(core, d);
     else if (d->verdict == XHA_VERDICT_ABORT)
         xha_yield_begin(core, d, XHA_YIELD_DESTROY);
     else

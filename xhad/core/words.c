@@ -178,7 +178,7 @@ static const struct {
     [XHA_CAUSE_REPL_ENDED] = { "replication-ended", "its replication has ended: what it sends goes out at once",
                                PLAIN },
     [XHA_CAUSE_PROMOTED] = { "promoted", "the copy on this host takes over", PLAIN },
-    [XHA_CAUSE_STANDBY_LOST] = { "standby-lost", "the copy on this host is lost (%)", RESULT },
+    [XHA_CAUSE_STANDBY_LOST] = { "standby-lost", "the copy on this host is lost", PLAIN },
 };
 
 const char *xha_cause_name(enum xha_cause cause)
