@@ -206,10 +206,10 @@ struct csim_host {
 
 struct csim_inst {
     bool there, building, orphan, paused, shut, dying, booted, dead, hung, asked;
-    bool incoming; /* the target's half of a move: paused until RESUME */
-    bool gated;    /* what it sends waits for the backup: nobody outside sees what it does */
+    bool incoming;    /* the target's half of a move: paused until RESUME */
+    bool gated;       /* what it sends waits for the backup: nobody outside sees what it does */
     int64_t heard_ms; /* gated: an epoch of it was let out last */
-    bool copy;     /* of another host's domain, standing by */
+    bool copy;        /* of another host's domain, standing by */
     uint64_t lineage; /* one boot of the guest, wherever it has run since; its state is cpu_ms, which grows */
     uint8_t reason;
     uint64_t serial;
@@ -261,7 +261,7 @@ struct csim_guest {
     bool ran;
     bool muted_end; /* its last instance was behind its gate to the end */
     uint64_t seen_lineage;
-    int64_t seen_ms; /* the newest state of that lineage that anybody outside has seen something of */
+    int64_t seen_ms;  /* the newest state of that lineage that anybody outside has seen something of */
     int64_t lost_ms;  /* its host was lost; -1: it was not */
     int lost_case;    /* enum xha_timing_case_id */
     int64_t fails_ms; /* the script made its workers fail last */
@@ -310,7 +310,7 @@ struct csim_job {
     uint16_t port;
     bool live, sent, connected, cut; /* sent: the trailer is out */
     /* REPLICATE, STANDBY: move is the pair's id */
-    struct csim_epoch epoch, held; /* on its way (at both ends); whole and acknowledged (STANDBY) */
+    struct csim_epoch epoch, held;      /* on its way (at both ends); whole and acknowledged (STANDBY) */
     bool flies, told, silent, promoted; /* told: REPLICATED was */
     int64_t heard_ms;
 };
@@ -483,7 +483,8 @@ void csim_inst_go_on(struct csim *cs, int i); /* no more paused or suspended */
 void csim_inst_future(struct csim *cs, const struct sim_future *f);
 bool csim_inst_alive(const struct csim_inst *inst);
 bool csim_inst_runs(const struct csim_inst *inst); /* unpaused */
-bool csim_inst_speaks(const struct csim_inst *inst); /* ... and not behind a gate: anybody outside would see */
+bool csim_inst_speaks(
+    const struct csim_inst *inst); /* ... and not behind a gate: anybody outside would see */
 /* The domain of a guest that is there (host -1: on any), or -1: one that speaks, else the newest; no standby copy. */
 int csim_inst_find(const struct csim *cs, int guest, int host);
 int csim_inst_find_domid(const struct csim *cs, int host, int32_t domid);
@@ -544,10 +545,10 @@ void csim_asks_lost(struct csim *cs, int host);
 void csim_rules_begin(struct csim *cs);
 void csim_rules_action(struct csim *cs, int host, const struct xha_action *act, int guest);
 void csim_rules_cluster(struct csim *cs, int host, const struct xha_cluster_action *act);
-void csim_rules_ran(struct csim *cs, int i);     /* an instance runs now */
-void csim_rules_died(struct csim *cs, int i);    /* ... ran no more */
-void csim_rules_sent(struct csim *cs, int i);    /* ... is suspended, and its stream has its trailer */
-void csim_rules_speaks(struct csim *cs, int i);  /* ... is heard from now on */
+void csim_rules_ran(struct csim *cs, int i);    /* an instance runs now */
+void csim_rules_died(struct csim *cs, int i);   /* ... ran no more */
+void csim_rules_sent(struct csim *cs, int i);   /* ... is suspended, and its stream has its trailer */
+void csim_rules_speaks(struct csim *cs, int i); /* ... is heard from now on */
 void csim_rules_promoted(struct csim *cs, int i, const struct csim_job *job);
 void csim_rules_told(struct csim *cs, int host); /* a host's xhad has seen its own domains */
 void csim_rules_watchdog(struct csim *cs, int host);

@@ -668,8 +668,8 @@ static void expect_pair(struct csim *cs, const struct csim_line *line)
     if (line->verb == CSIM_EXPECT_BARE && backup >= 0)
         csim_fail(cs, "expected %s not to be replicated, but it is to %s", g->name, cs->host[backup].name);
     if (line->verb == CSIM_EXPECT_BACKUP && backup != line->host)
-        csim_fail(cs, "expected %s to be replicated to %s, but it is to %s", g->name, cs->host[line->host].name,
-                  backup < 0 ? "nobody" : cs->host[backup].name);
+        csim_fail(cs, "expected %s to be replicated to %s, but it is to %s", g->name,
+                  cs->host[line->host].name, backup < 0 ? "nobody" : cs->host[backup].name);
 }
 
 /* On this host it runs, and is heard, or is not. */

@@ -215,8 +215,8 @@ void csim_repl_finish(struct csim *cs, struct csim_job *job)
     if (!job->promoted)
         return;
     if (!job->held.lineage) {
-        csim_fail(cs, "the copy of %s on %s was promoted, and holds no whole epoch", cs->guest[job->guest].name,
-                  cs->host[job->host].name);
+        csim_fail(cs, "the copy of %s on %s was promoted, and holds no whole epoch",
+                  cs->guest[job->guest].name, cs->host[job->host].name);
     } else if (!inst) {
         csim_job_over(cs, job, XHA_REFUSED, XHA_REFUSAL_OTHER);
     } else if (job->habit.how == SIM_UNKNOWN) {

@@ -184,7 +184,8 @@ static void job_begin(struct csim *cs, struct csim_job *job)
         if (i < 0 || cs->inst[i].guest != job->guest) {
             /* DESTROY: gone is gone. For the rest there is nothing to work on. */
             csim_job_over(cs, job,
-                          job->type == XHA_ACT_DESTROY || job->type == XHA_ACT_GATE_OPEN ? XHA_OK : XHA_REFUSED,
+                          job->type == XHA_ACT_DESTROY || job->type == XHA_ACT_GATE_OPEN ? XHA_OK
+                                                                                         : XHA_REFUSED,
                           XHA_REFUSAL_OTHER);
         } else {
             job->inst = i;
@@ -571,7 +572,8 @@ void csim_stream_cut(struct csim *cs, int guest)
     for (unsigned i = 0; i < cs->n_jobs; i++) {
         struct csim_job *job = &cs->job[i];
 
-        if (job->used && job->guest == guest && !job->ended && (job->type == XHA_ACT_MIGRATE || job->type == XHA_ACT_REPLICATE))
+        if (job->used && job->guest == guest && !job->ended &&
+            (job->type == XHA_ACT_MIGRATE || job->type == XHA_ACT_REPLICATE))
             job->cut = true;
     }
 }

@@ -159,11 +159,13 @@ static void test_relations(void **state)
     refused(CONFIG "protection = \"replicate\"; relocate = false;",
             "g.conf:2: relocate = false: a replicated domain takes over on another host");
     refused(CONFIG "protection = \"replicate\"; on_host_lost = \"alarm\";",
-            "g.conf:2: on_host_lost: when the host of a replicated domain is lost, its copy takes over; it can only "
+            "g.conf:2: on_host_lost: when the host of a replicated domain is lost, its copy takes over; it "
+            "can only "
             "be \"recover\"");
-    refused(CONFIG "protection = \"replicate\"; storage = \"copy\";",
-            "g.conf:2: storage = \"copy\": the disks of a replicated domain must be reached by both hosts, or be "
-            "replicated, too (replication.disks = \"gated\")");
+    refused(
+        CONFIG "protection = \"replicate\"; storage = \"copy\";",
+        "g.conf:2: storage = \"copy\": the disks of a replicated domain must be reached by both hosts, or be "
+        "replicated, too (replication.disks = \"gated\")");
     refused(CONFIG "disks = \"unsafe\"; snapshot_command = \"/bin/snap\";",
             "g.conf:2: disks = \"unsafe\" and snapshot_command: give one of them, not both");
     refused(CONFIG "sched: { affinity = \"most\"; };",

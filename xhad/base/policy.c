@@ -357,11 +357,13 @@ static void check_replication(struct check *c)
     if (!spec->relocate)
         bad(c, "relocate", "relocate = false: a replicated domain takes over on another host");
     if (spec->policy.react[XHA_FAIL_HOST] != XHA_REACT_RECOVER)
-        bad(c, "on_host_lost", "on_host_lost: when the host of a replicated domain is lost, its copy takes over; it "
-                               "can only be \"recover\"");
+        bad(c, "on_host_lost",
+            "on_host_lost: when the host of a replicated domain is lost, its copy takes over; it "
+            "can only be \"recover\"");
     if (spec->storage == XHA_STORAGE_COPY && spec->replication.disks != XHA_REPL_DISKS_GATED)
-        bad(c, "storage", "storage = \"copy\": the disks of a replicated domain must be reached by both hosts, or be "
-                          "replicated, too (replication.disks = \"gated\")");
+        bad(c, "storage",
+            "storage = \"copy\": the disks of a replicated domain must be reached by both hosts, or be "
+            "replicated, too (replication.disks = \"gated\")");
 }
 
 static void check_affinity(struct check *c)

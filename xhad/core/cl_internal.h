@@ -49,7 +49,7 @@
 #define CL_FENCE_AGAIN_MS  5000 /* after a failed attempt, growing */
 #define CL_FENCE_MARGIN_MS 30000
 #define CL_WANTED_MS       300000 /* FENCE_WANTED is said again */
-#define CL_PAIR_AGAIN_MS   1000 /* after a pair that had come to protect, before the next one */
+#define CL_PAIR_AGAIN_MS   1000   /* after a pair that had come to protect, before the next one */
 #define CL_GONE_MS         30000  /* XHAD_GONE is said after so long */
 #define CL_COMMIT_MS       10000  /* a commit that waits longer is told */
 #define CL_CHECK_MESSAGES  1000
@@ -284,9 +284,9 @@ struct cl_dom {
     uint32_t together, apart; /* groups, as numbers for place.h; 0: none */
     bool capped;              /* its tier waits for it no longer */
     bool cannot_said;
-    uint64_t ended_move;     /* an end of this one, or of this pair, or a promotion, was proposed */
-    uint8_t pair_tries;      /* in vain, since it was last protected */
-    xha_hostset pair_avoid;  /* backups that it did not come to protect with since then */
+    uint64_t ended_move;    /* an end of this one, or of this pair, or a promotion, was proposed */
+    uint8_t pair_tries;     /* in vain, since it was last protected */
+    xha_hostset pair_avoid; /* backups that it did not come to protect with since then */
     char bare_text[XHA_TEXT_MAX];
     uint8_t gone_owner; /* dropped: whose it was then, or XHA_HOST_NONE */
     uint64_t gone_term;
@@ -685,8 +685,10 @@ void xha_cl_move_late(struct xha_cluster *cl, struct cl_dom *d);
 
 /* ---- cl_pair.c ---- */
 void xha_cl_pair_message(struct xha_cluster *cl, const struct cl_message *m, struct cl_dom *d);
-void xha_cl_unpair(struct xha_cluster *cl, struct cl_dom *d, const char *why); /* in order, by another message */
-void xha_cl_unback(struct xha_cluster *cl, uint8_t host, const char *why);     /* it is nobody's backup any more */
+void xha_cl_unpair(struct xha_cluster *cl, struct cl_dom *d,
+                   const char *why); /* in order, by another message */
+void xha_cl_unback(struct xha_cluster *cl, uint8_t host,
+                   const char *why); /* it is nobody's backup any more */
 bool xha_cl_promotable(const struct xha_cluster *cl, const struct cl_dom *d);
 void xha_cl_promote(struct xha_cluster *cl, struct cl_dom *d, const char *why);
 uint8_t xha_cl_move_target(const struct xha_cluster *cl, const struct cl_dom *d, uint8_t prefer, char *why,

@@ -130,8 +130,8 @@ enum xha_move_stage {
 enum xha_move_why { XHA_MOVE_BY_OPERATOR, XHA_MOVE_BY_MAINTENANCE, XHA_MOVE_BY_FAILBACK, XHA_MOVE_WHY_N_ };
 
 enum xha_pair_stage {
-    XHA_PAIR_ORDERED,   /* the backup prepares to listen */
-    XHA_PAIR_SYNCING,   /* it listens on port: the first copy is on its way */
+    XHA_PAIR_ORDERED, /* the backup prepares to listen */
+    XHA_PAIR_SYNCING, /* it listens on port: the first copy is on its way */
     XHA_PAIR_PROTECTED, /* the backup holds a whole copy, and the owner's gate is shut but for what is committed */
     XHA_PAIR_STAGE_N_
 };
@@ -198,15 +198,15 @@ enum xha_cluster_event_type {
     XHA_CEV_FENCE_DONE, /* the fencer's answer to FENCE */
     XHA_CEV_REPORT,     /* node: the host core changed its mind about a domain */
     XHA_CEV_GIVE, /* node: this host cannot or may not run it: place it elsewhere. The domain is not here */
-    XHA_CEV_MOVE_READY,    /* node: the receiver listens */
-    XHA_CEV_MOVE_RESTORED, /* node: whole and paused here */
-    XHA_CEV_MOVE_FAILED,   /* node: source or target cannot go on */
+    XHA_CEV_MOVE_READY,     /* node: the receiver listens */
+    XHA_CEV_MOVE_RESTORED,  /* node: whole and paused here */
+    XHA_CEV_MOVE_FAILED,    /* node: source or target cannot go on */
     XHA_CEV_PAIR_LISTENS,   /* node: the backup listens */
     XHA_CEV_PAIR_PROTECTED, /* node: the owner's first epoch is committed, its gate in place */
     XHA_CEV_PAIR_END,       /* node: owner or backup cannot go on, or need not */
     XHA_CEV_PROMOTE,        /* node: the backup hears nothing of the owner */
-    XHA_CEV_RESULT,        /* node: the host core's answer to an ORDER of another host */
-    XHA_CEV_CLEARED,       /* node: DEPOSED, and nothing that is not ours runs here any more */
+    XHA_CEV_RESULT,         /* node: the host core's answer to an ORDER of another host */
+    XHA_CEV_CLEARED,        /* node: DEPOSED, and nothing that is not ours runs here any more */
     XHA_CEV_N_
 };
 
@@ -375,7 +375,8 @@ struct xha_cluster_action {
             uint64_t checkpoint;
         } order;
         struct {
-            uint64_t term; /* CHANGED: it was taken out of the state while it was `host`'s in this term; else 0 */
+            uint64_t
+                term; /* CHANGED: it was taken out of the state while it was `host`'s in this term; else 0 */
         } gone;
     } u;
 };
@@ -466,15 +467,15 @@ struct xha_cluster_domain {
         enum xha_move_stage stage;
         enum xha_move_why why;
         uint16_t port;
-    } move;                            /* MOVING */
-    uint64_t last_move;                /* id of the last ended one */
+    } move;             /* MOVING */
+    uint64_t last_move; /* id of the last ended one */
     struct {
         uint64_t id; /* 0: none */
         uint8_t backup;
         enum xha_pair_stage stage;
         uint16_t port;
-    } pair;                             /* OWNED */
-    const char *bare_text;              /* replicated by its policy, and no pair: why; "": it is under way */
+    } pair;                            /* OWNED */
+    const char *bare_text;             /* replicated by its policy, and no pair: why; "": it is under way */
     enum xha_cluster_cause wait_cause; /* FREE and wanted: why it still waits */
     char wait_text[XHA_TEXT_MAX];
 };

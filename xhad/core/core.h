@@ -145,15 +145,15 @@ enum xha_event_type {
     XHA_EV_DONE,      /* an action ended */
     XHA_EV_SETTINGS,  /* live change of the settings (max_domains cannot change) */
     /* in a cluster only, from the node (node.h) */
-    XHA_EV_PERMIT,    /* quorum, or none: without it nothing is started, resumed, or cleared for a start */
-    XHA_EV_TAKE,      /* a domain is this host's from now on: looked up, then adopted or started */
-    XHA_EV_YIELD,     /* it is this host's no more: enum xha_yield, then FORGET */
-    XHA_EV_INCOMING,  /* a domain is to move here: RECEIVE it, and wait for the verdict */
-    XHA_EV_LISTENING, /* the worker of a RECEIVE listens */
-    XHA_EV_MOVE_OUT,  /* a domain is to move away: MIGRATE it, and wait for the verdict */
-    XHA_EV_VERDICT,   /* a move was decided, in order, for all */
-    XHA_EV_CANCEL,    /* end a move that is under way, if it is not too late for that */
-    XHA_EV_REPLICATE, /* u.move_out: REPLICATE it there, id being the pair's; VERDICT (no commit) ends it */
+    XHA_EV_PERMIT,     /* quorum, or none: without it nothing is started, resumed, or cleared for a start */
+    XHA_EV_TAKE,       /* a domain is this host's from now on: looked up, then adopted or started */
+    XHA_EV_YIELD,      /* it is this host's no more: enum xha_yield, then FORGET */
+    XHA_EV_INCOMING,   /* a domain is to move here: RECEIVE it, and wait for the verdict */
+    XHA_EV_LISTENING,  /* the worker of a RECEIVE listens */
+    XHA_EV_MOVE_OUT,   /* a domain is to move away: MIGRATE it, and wait for the verdict */
+    XHA_EV_VERDICT,    /* a move was decided, in order, for all */
+    XHA_EV_CANCEL,     /* end a move that is under way, if it is not too late for that */
+    XHA_EV_REPLICATE,  /* u.move_out: REPLICATE it there, id being the pair's; VERDICT (no commit) ends it */
     XHA_EV_REPLICATED, /* u.listening.id: that deed's first epoch is committed, the gate in place */
     XHA_EV_SILENT,     /* u.listening.id: that STANDBY hears nothing of the sender any more */
     XHA_EV_N_
@@ -280,18 +280,18 @@ struct xha_record {
     struct xha_time recovery[XHA_HISTORY_MAX]; /* newest first */
     struct xha_time since;                     /* in this state since */
     /* in a cluster */
-    uint64_t move;     /* id of the move that it is in, or 0 */
-    uint8_t move_peer; /* ... and the other host */
-    bool move_disks;   /* ... of its disks alone */
-    bool move_sent;    /* MIGRATING: all was sent, it is suspended; INCOMING: it is here, whole and paused */
-    uint8_t verdict;   /* enum xha_verdict, of that move */
-    uint8_t yield;     /* enum xha_yield under way */
-    bool relocate;     /* GIVE_UP when it cannot be started here */
-    bool given_up;     /* that was said: it is not here, and nothing is started */
-    uint64_t repl;     /* id of the pair whose owner this host is, or 0 */
-    uint8_t repl_peer; /* ... and its backup */
-    uint8_t repl_stage;  /* enum xha_repl */
-    uint64_t repl_deed;  /* id of its deed under way, or 0 */
+    uint64_t move;      /* id of the move that it is in, or 0 */
+    uint8_t move_peer;  /* ... and the other host */
+    bool move_disks;    /* ... of its disks alone */
+    bool move_sent;     /* MIGRATING: all was sent, it is suspended; INCOMING: it is here, whole and paused */
+    uint8_t verdict;    /* enum xha_verdict, of that move */
+    uint8_t yield;      /* enum xha_yield under way */
+    bool relocate;      /* GIVE_UP when it cannot be started here */
+    bool given_up;      /* that was said: it is not here, and nothing is started */
+    uint64_t repl;      /* id of the pair whose owner this host is, or 0 */
+    uint8_t repl_peer;  /* ... and its backup */
+    uint8_t repl_stage; /* enum xha_repl */
+    uint64_t repl_deed; /* id of its deed under way, or 0 */
 };
 
 /* How far the owner of a pair is. Until it is NONE again nothing is started, moved, saved or cleared. */
@@ -327,8 +327,8 @@ struct xha_event {
             enum xha_failure failure; /* TAKE for RECOVERY: from what */
             uint32_t recoveries;      /* TAKE, INCOMING: so many were within its restart_window elsewhere */
             struct xha_move move;     /* INCOMING */
-            bool standby;             /* INCOMING: as a replicated domain's backup: STANDBY it; move.id is the pair's */
-        } protect;                    /* PROTECT, RECALL, TAKE, INCOMING */
+            bool standby; /* INCOMING: as a replicated domain's backup: STANDBY it; move.id is the pair's */
+        } protect;        /* PROTECT, RECALL, TAKE, INCOMING */
         bool permit;
         enum xha_yield yield;
         struct xha_move move_out;
@@ -389,7 +389,7 @@ enum xha_action_type {
                         here */
     XHA_ACT_GATE_OPEN, /* let it go on if it is suspended, take the gate away and let out what it held. Beside other
                           deeds. OK also when the domain is gone, or there is no gate */
-    XHA_ACT_PROMOTE,   /* to the worker of the STANDBY deed `id`: let it run from the last epoch that it holds */
+    XHA_ACT_PROMOTE, /* to the worker of the STANDBY deed `id`: let it run from the last epoch that it holds */
     XHA_ACT_N_
 };
 
@@ -472,12 +472,12 @@ enum xha_cause {
     XHA_CAUSE_MOVE,             /* a move has begun; detail: the other host */
     XHA_CAUSE_MOVED,            /* a move was decided: it is the target's */
     XHA_CAUSE_MOVE_ENDED,       /* a move was decided: it stays the source's */
-    XHA_CAUSE_GIVEN_UP, /* cannot be started here; detail: enum xha_action_type, enum xha_refusal << 8 */
-    XHA_CAUSE_REPLICATE,   /* its replication has begun; detail: the other host */
-    XHA_CAUSE_REPLICATED,  /* the other host holds a whole copy; detail: which */
-    XHA_CAUSE_REPL_BROKEN, /* its replication broke off; detail: enum xha_result */
-    XHA_CAUSE_REPL_ENDED,  /* its replication was ended in order */
-    XHA_CAUSE_PROMOTED,    /* this host's copy takes over */
+    XHA_CAUSE_GIVEN_UP,     /* cannot be started here; detail: enum xha_action_type, enum xha_refusal << 8 */
+    XHA_CAUSE_REPLICATE,    /* its replication has begun; detail: the other host */
+    XHA_CAUSE_REPLICATED,   /* the other host holds a whole copy; detail: which */
+    XHA_CAUSE_REPL_BROKEN,  /* its replication broke off; detail: enum xha_result */
+    XHA_CAUSE_REPL_ENDED,   /* its replication was ended in order */
+    XHA_CAUSE_PROMOTED,     /* this host's copy takes over */
     XHA_CAUSE_STANDBY_LOST, /* this host's copy is lost */
     XHA_CAUSE_N_
 };
@@ -496,10 +496,11 @@ struct xha_action {
     union {
         struct {
             int32_t domid;
-            struct xha_span deadline; /* after this the adapter ends the worker and reports UNKNOWN; 0: never */
-            uint64_t checkpoint;      /* RESTORE */
-            struct xha_move move;     /* MIGRATE, RECEIVE, REPLICATE, STANDBY, GATE_OPEN */
-        } deed;                       /* deeds, PROBE, LOOK */
+            struct xha_span
+                deadline;         /* after this the adapter ends the worker and reports UNKNOWN; 0: never */
+            uint64_t checkpoint;  /* RESTORE */
+            struct xha_move move; /* MIGRATE, RECEIVE, REPLICATE, STANDBY, GATE_OPEN */
+        } deed;                   /* deeds, PROBE, LOOK */
         struct {
             enum xha_state from, to;
             enum xha_purpose purpose;
@@ -588,7 +589,7 @@ struct xha_view {
     enum xha_verdict verdict;
     enum xha_yield yield;
     bool relocate, given_up;
-    uint64_t pending_id; /* of the deed under way, or 0 */
+    uint64_t pending_id;  /* of the deed under way, or 0 */
     struct xha_move repl; /* the pair whose owner this host is; id 0: none */
     enum xha_repl repl_stage;
     bool silent; /* STANDBY: nothing is heard of the sender */

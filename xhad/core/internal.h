@@ -224,7 +224,7 @@ struct xha_core {
 #define SAVE_DEADLINE_MS     1800000
 #define SHORT_DEADLINE_MS    60000
 #define PEND_MARGIN_MS       60000 /* beyond the deadline: the worker cannot even be killed */
-#define REPL_AGAIN_MS        250 /* whoever waits for the end of a pair looks again */
+#define REPL_AGAIN_MS        250   /* whoever waits for the end of a pair looks again */
 #define LOOK_AGAIN_MS        5000
 #define CLEAR_AGAIN_MS       5000
 #define RESTORES_MAX         2 /* then a cold start: the saved state itself may be ill */

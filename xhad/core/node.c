@@ -336,9 +336,8 @@ static int host_fact(struct xha_node *node, const struct xha_event *ev)
         xha_node_stray(node, ev);
     } else if (ev->type == XHA_EV_ROUND) {
         xha_node_round(node, ev);
-    } else if (!rc &&
-               (ev->type == XHA_EV_LISTENING || ev->type == XHA_EV_DONE || ev->type == XHA_EV_RECALL ||
-                ev->type == XHA_EV_REPLICATED || ev->type == XHA_EV_SILENT)) {
+    } else if (!rc && (ev->type == XHA_EV_LISTENING || ev->type == XHA_EV_DONE || ev->type == XHA_EV_RECALL ||
+                       ev->type == XHA_EV_REPLICATED || ev->type == XHA_EV_SILENT)) {
         n = xha_note_of(node, &ev->uuid);
         if (n)
             xha_note_dirty(node, n);

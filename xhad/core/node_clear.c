@@ -87,6 +87,7 @@ void xha_node_depose(struct xha_node *node, struct about *a)
     if (!a->have_v || a->v.yield == XHA_YIELD_DESTROY)
         return;
     /* Unprotected, it is left as it is; but not one whose copy may have taken over before that. */
-    ev.u.yield = a->have_c || a->v.repl.id || a->v.state == XHA_ST_STANDBY ? XHA_YIELD_DESTROY : XHA_YIELD_LEAVE;
+    ev.u.yield =
+        a->have_c || a->v.repl.id || a->v.state == XHA_ST_STANDBY ? XHA_YIELD_DESTROY : XHA_YIELD_LEAVE;
     xha_node_tell(node, &ev);
 }

@@ -103,7 +103,8 @@ bool xha_node_unpaired(struct xha_node *node, struct about *a)
         return false;
     a->n->mute_said = true;
     snprintf(text, sizeof text,
-             "%.50s was unprotected while this host was away, and its copy may run elsewhere: the one here is kept "
+             "%.50s was unprotected while this host was away, and its copy may run elsewhere: the one here "
+             "is kept "
              "mute; destroy it by hand",
              a->v.name);
     xha_node_alarm(node, &a->n->uuid, XHA_CC_MUTE, text);

@@ -18,8 +18,7 @@ static const char *const states[XHA_ST_N_] = {
     [XHA_ST_SUSPECT] = "suspect",     [XHA_ST_PAUSED] = "paused",     [XHA_ST_STOPPING] = "stopping",
     [XHA_ST_VANISHED] = "vanished",   [XHA_ST_UNSURE] = "unsure",     [XHA_ST_STOPPED] = "stopped",
     [XHA_ST_FAILED] = "failed",       [XHA_ST_ERROR] = "error",       [XHA_ST_MAINTENANCE] = "maintenance",
-    [XHA_ST_MIGRATING] = "migrating", [XHA_ST_INCOMING] = "incoming",
-    [XHA_ST_STANDBY] = "standby",
+    [XHA_ST_MIGRATING] = "migrating", [XHA_ST_INCOMING] = "incoming", [XHA_ST_STANDBY] = "standby",
 };
 WORDS(xha_state_name, enum xha_state, states)
 
@@ -76,15 +75,15 @@ static const char *const dos[XHA_DO_N_] = {
 WORDS(xha_do_name, enum xha_order_type, dos)
 
 static const char *const actions[XHA_ACT_N_] = {
-    [XHA_ACT_NONE] = "none",         [XHA_ACT_PERSIST] = "persist",
-    [XHA_ACT_FORGET] = "forget",     [XHA_ACT_NOTE] = "note",
-    [XHA_ACT_ALARM] = "alarm",       [XHA_ACT_START] = "start",
-    [XHA_ACT_RESTORE] = "restore",   [XHA_ACT_DESTROY] = "destroy",
-    [XHA_ACT_SHUTDOWN] = "shutdown", [XHA_ACT_CHECKPOINT] = "checkpoint",
-    [XHA_ACT_RESUME] = "resume",     [XHA_ACT_SCHED] = "sched",
-    [XHA_ACT_PROBE] = "probe",       [XHA_ACT_LOOK] = "look",
-    [XHA_ACT_MIGRATE] = "migrate",   [XHA_ACT_RECEIVE] = "receive",
-    [XHA_ACT_CANCEL] = "cancel",     [XHA_ACT_GIVE_UP] = "give-up",
+    [XHA_ACT_NONE] = "none",           [XHA_ACT_PERSIST] = "persist",
+    [XHA_ACT_FORGET] = "forget",       [XHA_ACT_NOTE] = "note",
+    [XHA_ACT_ALARM] = "alarm",         [XHA_ACT_START] = "start",
+    [XHA_ACT_RESTORE] = "restore",     [XHA_ACT_DESTROY] = "destroy",
+    [XHA_ACT_SHUTDOWN] = "shutdown",   [XHA_ACT_CHECKPOINT] = "checkpoint",
+    [XHA_ACT_RESUME] = "resume",       [XHA_ACT_SCHED] = "sched",
+    [XHA_ACT_PROBE] = "probe",         [XHA_ACT_LOOK] = "look",
+    [XHA_ACT_MIGRATE] = "migrate",     [XHA_ACT_RECEIVE] = "receive",
+    [XHA_ACT_CANCEL] = "cancel",       [XHA_ACT_GIVE_UP] = "give-up",
     [XHA_ACT_REPLICATE] = "replicate", [XHA_ACT_STANDBY] = "standby",
     [XHA_ACT_GATE_OPEN] = "gate-open", [XHA_ACT_PROMOTE] = "promote",
 };
@@ -171,12 +170,14 @@ static const struct {
     [XHA_CAUSE_GIVEN_UP] = { "given-up", "cannot be started on this host, another one is looked for: %",
                              REFUSAL },
     [XHA_CAUSE_REPLICATE] = { "replicate", "is replicated between this host and host number %", NUMBER },
-    [XHA_CAUSE_REPLICATED] = { "replicated", "host number % holds a whole copy: what it sends waits for each epoch",
+    [XHA_CAUSE_REPLICATED] = { "replicated",
+                               "host number % holds a whole copy: what it sends waits for each epoch",
                                NUMBER },
     [XHA_CAUSE_REPL_BROKEN] = { "replication-broken",
-                                "its replication broke off (%): it is mute until the cluster has decided", RESULT },
-    [XHA_CAUSE_REPL_ENDED] = { "replication-ended", "its replication has ended: what it sends goes out at once",
-                               PLAIN },
+                                "its replication broke off (%): it is mute until the cluster has decided",
+                                RESULT },
+    [XHA_CAUSE_REPL_ENDED] = { "replication-ended",
+                               "its replication has ended: what it sends goes out at once", PLAIN },
     [XHA_CAUSE_PROMOTED] = { "promoted", "the copy on this host takes over", PLAIN },
     [XHA_CAUSE_STANDBY_LOST] = { "standby-lost", "the copy on this host is lost", PLAIN },
 };
