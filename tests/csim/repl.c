@@ -250,6 +250,10 @@ static void tell_again(struct csim *cs, struct csim_job *job)
 
 bool csim_repl_phase(struct csim *cs, struct csim_job *job, enum csim_phase phase)
 {
+    if (job->cancelled && (phase == CSIM_J_EPOCH || phase == CSIM_J_WATCH)) {
+        csim_job_gives_up(cs, job, XHA_REFUSAL_OTHER);
+        return true;
+    }
     switch (phase) {
     case CSIM_J_EPOCH:
         epoch(cs, job);

@@ -528,7 +528,7 @@ void csim_job_cancel(struct csim *cs, int host, uint64_t id)
         if (!job->used || job->host != host || job->id != id || job->ended || job->sent || job->promoted)
             continue;
         if (job->stalled_ms > cs->now_ms || csim_host_still(cs, host)) {
-            job->cut = true; /* it sees the signal when it goes on */
+            job->cut = job->cancelled = true; /* it sees the signal when it goes on */
             continue;
         }
         csim_job_gives_up(cs, job, XHA_REFUSAL_OTHER);

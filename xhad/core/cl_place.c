@@ -408,6 +408,32 @@ bool xha_cl_place_may(const struct xha_cluster *cl, const struct cl_dom *d, uint
     return false;
 }
 
+/* Its copy takes as much room on a second host: done, looked at, and undone on the place itself. */
+static bool copy_survives(const struct xha_cluster *cl, const struct xha_place_query *add,
+                          struct xha_place_added *added, char *text, size_t len)
+{
+    struct xha_place_query query = *add;
+    uint32_t slot = add->domain, owner = added->host;
+    bool fits = false;
+
+    if (xha_place_domain(cl->place, slot, add->need))
+        return false;
+    xha_place_put(cl->place, slot, owner);
+    query.avoid = &owner;
+    query.n_avoid = 1;
+    query.prefer = XHA_PLACE_NONE;
+    added->host = xha_place_find(cl->place, &query, &added->why);
+    if (added->host != XHA_PLACE_NONE) {
+        xha_place_put(cl->place, slot, added->host);
+        fits = !xha_place_survives(cl->place, cl->st->policy.survive, XHA_PLACE_STEPS, &added->survival) &&
+               added->survival.verdict == XHA_PLACE_FITS;
+    }
+    if (!fits)
+        xha_cl_place_refusal(cl, added, text, len);
+    xha_place_remove_domain(cl->place, slot);
+    return fits;
+}
+
 /* Whether it may be added without breaking N+k. */
 bool xha_cl_place_survives(const struct xha_cluster *cl, const struct cl_request *r, char *text, size_t len)
 {
@@ -427,10 +453,11 @@ bool xha_cl_place_survives(const struct xha_cluster *cl, const struct cl_request
         snprintf(text, len, "its needs cannot be reckoned with");
         return false;
     }
-    if (added.host != XHA_PLACE_NONE && added.survival.verdict == XHA_PLACE_FITS)
-        return true;
-    xha_cl_place_refusal(cl, &added, text, len);
-    return false;
+    if (added.host == XHA_PLACE_NONE || added.survival.verdict != XHA_PLACE_FITS) {
+        xha_cl_place_refusal(cl, &added, text, len);
+        return false;
+    }
+    return r->policy.protection != XHA_PROT_REPLICATE || copy_survives(cl, &query, &added, text, len);
 }
 
 void xha_cl_place_refusal(const struct xha_cluster *cl, const struct xha_place_added *added, char *text,

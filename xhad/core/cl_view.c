@@ -127,6 +127,26 @@ int xha_cluster_find(const struct xha_cluster *cl, const struct xha_uuid *uuid,
 
 /* ---- what if ---- */
 
+/* Those whose copies take over. */
+static uint32_t copies_down(const struct xha_cluster *cl, uint8_t host, struct xha_what_if *out, uint32_t max,
+                            uint32_t n)
+{
+    const struct cl_state *st = cl->st;
+
+    for (uint32_t i = st->paired.head; i != NONE32; i = st->dom[i].link[CL_L_PAIRED].next) {
+        const struct cl_dom *d = &st->dom[i];
+
+        if (d->owner != host || d->pair.stage != XHA_PAIR_PROTECTED || !d->want_run)
+            continue;
+        if (n < max) {
+            out[n] = (struct xha_what_if){ .uuid = d->uuid, .from = host, .to = d->pair.backup };
+            snprintf(out[n].text, sizeof out[n].text, "its copy takes over");
+        }
+        n++;
+    }
+    return n;
+}
+
 uint32_t xha_cluster_what_if_down(const struct xha_cluster *cl, uint8_t host, struct xha_what_if *out,
                                   uint32_t max, uint32_t *homeless_r)
 {
@@ -152,7 +172,7 @@ uint32_t xha_cluster_what_if_down(const struct xha_cluster *cl, uint8_t host, st
             xha_place_why_text(&m->why, xha_cl_place_name, (void *)(uintptr_t)cl, out[i].text,
                                sizeof out[i].text);
     }
-    return n;
+    return copies_down(cl, host, out, max, n);
 }
 
 int xha_cluster_what_if_add(const struct xha_cluster *cl, const struct xha_policy *policy,
