@@ -1,6 +1,6 @@
 /*
- * What a backup reads of replicated pages. The first byte chooses: a delta, batches one behind the other (u16
- * length each), or pages to be coded, which must come back as they were.
+ * What replication reads. The first byte chooses: a delta, batches or frames one behind the other (u16 length
+ * each), pages to be coded, or a stream to be cut into epochs; the last two must come back as they were.
  */
 #include "config.h"
 
@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "xhad/move/bytes.h"
-#include "xhad/repl/codec.h"
+#include "xhad/repl/store.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -112,6 +112,103 @@ static void code_pages(const uint8_t *data, size_t size)
     xha_shadow_free(shadow);
 }
 
+static struct xha_store *store_new(void)
+{
+    const struct xha_store_limits limits = { .slots = SLOTS, .held_bytes = 1 << 20 };
+
+    return xha_store_new(&limits);
+}
+
+/* Takes off what is whole, and compares where there is something to compare with; how much there was. */
+static size_t drain(struct xha_store *store, const uint8_t *want, size_t want_len)
+{
+    const uint8_t *bytes;
+    size_t n, at = 0;
+
+    while ((n = xha_store_next(store, &bytes)) > 0) {
+        if (want && (n > want_len - at || memcmp(bytes, want + at, n) != 0))
+            abort();
+        xha_store_took(store, n);
+        at += n;
+    }
+    if (xha_store_stats(store).waiting != 0)
+        abort();
+    return at;
+}
+
+static void read_frames(const uint8_t *data, size_t size)
+{
+    struct xha_store *store = store_new();
+    char err[160] = "";
+    uint64_t epoch;
+    int r = 0;
+
+    for (size_t len; size >= 3 && r == 0; data += len, size -= len) {
+        const bool end = data[0] & 1, drains = data[0] & 2;
+
+        len = (size_t)xha_get16(data + 1) % (size - 2);
+        data += 3;
+        size -= 3;
+        r = end ? xha_store_end(store, data, len, &epoch, err, sizeof(err))
+                : xha_store_piece(store, data, len, err, sizeof(err));
+        if (drains)
+            drain(store, NULL, 0);
+        if (xha_store_stats(store).bytes > (1 << 20) + SLOTS * XHA_PAGE_BYTES)
+            abort();
+    }
+    if (r < 0 && !err[0])
+        abort();
+    drain(store, NULL, 0);
+    xha_store_free(store);
+}
+
+/* Gives the frames that are due to the store; whether an epoch ended. */
+static bool pass_on(struct xha_epoch_sender *sender, bool early, struct xha_store *store)
+{
+    static uint8_t frame[XHA_PIECE_BYTES_MAX];
+    enum xha_epoch_frame type;
+    uint64_t epoch;
+    char err[160];
+    bool ended = false;
+    size_t len;
+
+    while ((type = xha_epoch_take(sender, early, frame, &len)) != XHA_EPOCH_NOTHING) {
+        if (len > sizeof(frame))
+            abort();
+        if (type == XHA_EPOCH_PIECE ? xha_store_piece(store, frame, len, err, sizeof(err)) < 0
+                                    : xha_store_end(store, frame, len, &epoch, err, sizeof(err)) < 0)
+            abort();
+        ended |= type == XHA_EPOCH_END;
+    }
+    return ended;
+}
+
+static void cut_stream(const uint8_t *data, size_t size, size_t piece, bool early)
+{
+    struct xha_epoch_sender *sender = xha_epoch_sender_new(SLOTS);
+    struct xha_store *store = store_new();
+    size_t at = 0, ended = 0, back;
+    char err[160] = "";
+    int64_t took = 0;
+
+    while (at < size) {
+        took = xha_epoch_feed(sender, data + at, size - at < piece ? size - at : piece, err, sizeof(err));
+        if (took < 0)
+            break;
+        at += (size_t)took;
+        if (pass_on(sender, early, store))
+            ended = at;
+    }
+    if (took < 0 && !err[0])
+        abort();
+    xha_store_close(store);
+    back = drain(store, data, size);
+    if (ended > 0 && xha_store_stats(store).epoch > 1 && back != ended)
+        abort();
+    xha_store_free(store);
+    xha_epoch_sender_free(sender);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 1)
@@ -122,5 +219,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         read_batches(data + 1, size - 1);
     else if (data[0] == 'P')
         code_pages(data + 1, size - 1);
+    else if (data[0] == 'F')
+        read_frames(data + 1, size - 1);
+    else if (data[0] == 'S' && size > 2)
+        cut_stream(data + 2, size - 2, (size_t)data[1] * 16 + 1, data[1] & 1);
     return 0;
 }

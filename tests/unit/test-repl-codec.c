@@ -382,6 +382,29 @@ static void damage_is_noticed(void **state)
     pair_free(&p);
 }
 
+/* A batch that is right, but for bytes that belong to no page. */
+static void surplus_is_refused(void **state)
+{
+    static uint8_t page[XHA_PAGE_BYTES], batch[XHA_BATCH_BYTES_MAX], out[XHA_BATCH_PAGES][XHA_PAGE_BYTES];
+    struct pair p = pair_new(1);
+    size_t len;
+
+    (void)state;
+    xha_coder_page(p.coder, 1, page, true);
+    len = xha_coder_take(p.coder, batch);
+    memset(batch + len, 0, 8);
+    assert_int_equal(read_batch(p.decoder, batch, len + 4, out), -1); /* a block */
+    xha_decoder_free(p.decoder);
+    p.decoder = xha_decoder_new(p.slots);
+    xha_put32(batch + 4, 8); /* a delta */
+    assert_int_equal(read_batch(p.decoder, batch, len + 8, out), -1);
+    xha_decoder_free(p.decoder);
+    p.decoder = xha_decoder_new(p.slots);
+    xha_put32(batch + 4, 0);
+    assert_int_equal(read_batch(p.decoder, batch, len, out), 0);
+    pair_free(&p);
+}
+
 /* A copy that has gone bad on one side alone. */
 static void sides_that_disagree_notice(void **state)
 {
@@ -445,17 +468,12 @@ static void hostile_batches_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(makes_agree_on_single_bits),
-        cmocka_unit_test(makes_agree_on_random_pages),
-        cmocka_unit_test(deltas_come_back),
-        cmocka_unit_test(deltas_are_short),
-        cmocka_unit_test(hostile_deltas_are_refused),
-        cmocka_unit_test(batches_come_back),
-        cmocka_unit_test(changes_are_small),
-        cmocka_unit_test(nothing_grows),
-        cmocka_unit_test(damage_is_noticed),
-        cmocka_unit_test(sides_that_disagree_notice),
-        cmocka_unit_test(hostile_batches_are_refused),
+        cmocka_unit_test(makes_agree_on_single_bits), cmocka_unit_test(makes_agree_on_random_pages),
+        cmocka_unit_test(deltas_come_back),           cmocka_unit_test(deltas_are_short),
+        cmocka_unit_test(hostile_deltas_are_refused), cmocka_unit_test(batches_come_back),
+        cmocka_unit_test(changes_are_small),          cmocka_unit_test(nothing_grows),
+        cmocka_unit_test(damage_is_noticed),          cmocka_unit_test(surplus_is_refused),
+        cmocka_unit_test(sides_that_disagree_notice), cmocka_unit_test(hostile_batches_are_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -110,6 +110,17 @@ void xha_coder_page(struct xha_coder *coder, uint64_t pfn, const uint8_t *page, 
     coder->stats.pages[kind]++;
 }
 
+void xha_coder_also(struct xha_coder *coder, const uint8_t *bytes, size_t len)
+{
+    if (len > 0)
+        coder->sum = xha_sum(bytes, len, coder->sum);
+}
+
+uint64_t xha_coder_sum(const struct xha_coder *coder)
+{
+    return coder->sum;
+}
+
 /* ---- a batch ---- */
 
 /* What LZ4 makes of a block, fewer bytes than it has; 0: not worth it, or not tried. */

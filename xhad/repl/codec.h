@@ -46,8 +46,13 @@ void xha_coder_free(struct xha_coder *coder);
 void xha_coder_page(struct xha_coder *coder, uint64_t pfn, const uint8_t *page, bool keep);
 unsigned xha_coder_pages(const struct xha_coder *coder); /* added and not yet taken */
 
+/* Bytes that the sum covers, too: whatever else goes with the batch that is taken next. */
+void xha_coder_also(struct xha_coder *coder, const uint8_t *bytes, size_t len);
+
 /* Makes a batch of them (XHA_BATCH_BYTES_MAX bytes at out); returns its length. */
 size_t xha_coder_take(struct xha_coder *coder, uint8_t *out);
+
+uint64_t xha_coder_sum(const struct xha_coder *coder); /* of the batch that was taken last */
 
 struct xha_coder_stats {
     uint64_t pages[XHA_PAGE_KIND_N_];
@@ -77,7 +82,11 @@ int xha_decoder_open(struct xha_decoder *decoder, const uint8_t *batch, size_t l
  */
 int xha_decoder_page(struct xha_decoder *decoder, uint8_t *out);
 
+/* See xha_coder_also(): the same bytes, after the last page. */
+void xha_decoder_also(struct xha_decoder *decoder, const uint8_t *bytes, size_t len);
+
 /* After the last page: 0 when the batch was whole and the sum is right; -1: damaged. */
 int xha_decoder_close(struct xha_decoder *decoder);
+uint64_t xha_decoder_sum(const struct xha_decoder *decoder);
 
 #endif

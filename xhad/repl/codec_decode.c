@@ -157,6 +157,17 @@ int xha_decoder_page(struct xha_decoder *decoder, uint8_t *out)
     return kind != XHA_PAGE_ZERO;
 }
 
+void xha_decoder_also(struct xha_decoder *decoder, const uint8_t *bytes, size_t len)
+{
+    if (len > 0)
+        decoder->sum = xha_sum(bytes, len, decoder->sum);
+}
+
+uint64_t xha_decoder_sum(const struct xha_decoder *decoder)
+{
+    return decoder->sum;
+}
+
 int xha_decoder_close(struct xha_decoder *decoder)
 {
     return decoder->at == decoder->n_pages && decoder->delta == decoder->delta_end &&
