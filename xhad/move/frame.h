@@ -11,6 +11,7 @@
  *   ALIVE     nothing; a second of silence is broken by it, a longer one means that the peer is gone
  *   DISK      disk.h: the next disk
  *   DISK_SUM  disk.h: what it must hold
+ *   TERMS, EPOCH_PIECE, EPOCH_END, EPOCH_ACK  xhad/repl: of a domain that is replicated
  */
 #ifndef XHA_MOVE_FRAME_H
 #define XHA_MOVE_FRAME_H
@@ -37,6 +38,10 @@ enum xha_frame_type {
     XHA_FRAME_ALIVE,
     XHA_FRAME_DISK,
     XHA_FRAME_DISK_SUM,
+    XHA_FRAME_TERMS,
+    XHA_FRAME_EPOCH_PIECE,
+    XHA_FRAME_EPOCH_END,
+    XHA_FRAME_EPOCH_ACK,
     XHA_FRAME_N_
 };
 
@@ -58,6 +63,7 @@ int xha_frame_get(const uint8_t *bytes, size_t len, struct xha_frame *frame_r, s
 enum xha_hello_kind {
     XHA_HELLO_DOMAIN = 1, /* a running domain: CONFIG, DATA…, TRAILER */
     XHA_HELLO_DISKS,      /* the disks of a stopped one: DISK, DATA…, DISK_SUM, …, TRAILER */
+    XHA_HELLO_REPLICA, /* a running one that is kept up to date: CONFIG, TERMS, EPOCH_PIECE…, EPOCH_END, … */
     XHA_HELLO_KIND_N_
 };
 

@@ -2,6 +2,7 @@
  * wire.c - see wire.h.
  */
 #include "xhad/move/wire.h"
+#include "xhad/move/pulse.h"
 #include "xhad/base/cleanup.h"
 
 #include <poll.h>
@@ -21,9 +22,7 @@ struct xha_wire {
     uint8_t *in; /* [in_at, in_end) waits to be taken */
     size_t in_at, in_end;
 
-    int64_t beat_ms, timeout_ms;
-    int64_t said_ms;   /* when something was last queued */
-    int64_t silent_ms; /* for how long we listened in vain */
+    struct xha_pulse pulse;
     uint64_t sent, received;
 };
 
@@ -40,9 +39,7 @@ struct xha_wire *xha_wire_new(struct xha_link *link, int64_t peer_timeout_ms, co
     }
     w->link = link;
     w->stop = *stop;
-    w->timeout_ms = peer_timeout_ms;
-    w->beat_ms = peer_timeout_ms / 8 + 1 < 1000 ? peer_timeout_ms / 8 + 1 : 1000;
-    w->said_ms = xha_move_now_ms();
+    xha_pulse_init(&w->pulse, peer_timeout_ms, xha_move_now_ms());
     return w;
 }
 
@@ -111,7 +108,7 @@ int xha_wire_put(struct xha_wire *wire, enum xha_frame_type type, const void *a,
     append(wire, header, sizeof(header));
     append(wire, a, a_len);
     append(wire, b, b_len);
-    wire->said_ms = xha_move_now_ms();
+    xha_pulse_said(&wire->pulse, xha_move_now_ms());
     return 0;
 }
 
@@ -122,8 +119,12 @@ size_t xha_wire_queued(const struct xha_wire *wire)
 
 void xha_wire_bear(struct xha_wire *wire, int64_t silence_ms)
 {
-    wire->timeout_ms = silence_ms;
-    wire->silent_ms = 0;
+    xha_pulse_bear(&wire->pulse, silence_ms);
+}
+
+void xha_wire_pace(struct xha_wire *wire, int64_t peer_timeout_ms)
+{
+    xha_pulse_init(&wire->pulse, peer_timeout_ms, xha_move_now_ms());
 }
 
 static int send_some(struct xha_wire *w)
@@ -144,7 +145,7 @@ static int send_some(struct xha_wire *w)
 
 static int beat(struct xha_wire *w)
 {
-    if (xha_wire_queued(w) == 0 && xha_move_now_ms() - w->said_ms >= w->beat_ms)
+    if (xha_wire_queued(w) == 0 && xha_pulse_is_due(&w->pulse, xha_move_now_ms()))
         return xha_wire_put(w, XHA_FRAME_ALIVE, NULL, 0, NULL, 0);
     return 0;
 }
@@ -207,6 +208,11 @@ int xha_wire_get(struct xha_wire *wire, struct xha_frame *frame_r)
 
 /* ---- both ---- */
 
+static int min(int64_t a, int b)
+{
+    return a < b ? (int)a : b;
+}
+
 /* Waits for the socket or for the other descriptor. */
 static int wait_for_work(struct xha_wire *w, int wait_ms, struct xha_also *also)
 {
@@ -216,20 +222,22 @@ static int wait_for_work(struct xha_wire *w, int wait_ms, struct xha_also *also)
     };
     const int64_t began = xha_move_now_ms();
 
+    wait_ms =
+        min(xha_wire_queued(w) > 0 ? TICK_MS : xha_pulse_wait_ms(&w->pulse, began), min(wait_ms, TICK_MS));
     if (xha_wire_queued(w) > 0)
         p[0].events |= POLLOUT;
     if (xha_link_pending(w->link) > 0 && w->in_end - w->in_at < IN_BYTES)
         wait_ms = 0;
     else if (w->in_end - w->in_at == IN_BYTES)
         p[0].events &= ~POLLIN;
-    if (poll(p, 2, wait_ms < TICK_MS ? wait_ms : TICK_MS) < 0) {
+    if (poll(p, 2, wait_ms) < 0) {
         if (errno != EINTR)
             return fail(w, strerror(errno));
         p[1].revents = 0;
     }
     if (also)
         also->ready = p[1].revents != 0;
-    w->silent_ms += xha_move_now_ms() - began;
+    xha_pulse_listened(&w->pulse, wait_ms, began, xha_move_now_ms());
     return 0;
 }
 
@@ -247,8 +255,8 @@ int xha_wire_pump(struct xha_wire *wire, int wait_ms, struct xha_also *also)
         send_some(wire) < 0 || receive_some(wire, &any) < 0)
         return -1;
     if (any || wire->in_end == IN_BYTES)
-        wire->silent_ms = 0;
-    if (wire->silent_ms >= wire->timeout_ms)
+        xha_pulse_heard(&wire->pulse);
+    if (xha_pulse_is_gone(&wire->pulse))
         return fail(wire, "the peer has fallen silent");
     return 0;
 }

@@ -41,6 +41,9 @@ int xha_wire_pump(struct xha_wire *wire, int wait_ms, struct xha_also *also);
 /* From now on the peer may be silent for so long: it is busy with what cannot be interrupted. */
 void xha_wire_bear(struct xha_wire *wire, int64_t silence_ms);
 
+/* From now on silence is noticed after so long, and broken by us eight times in it. */
+void xha_wire_pace(struct xha_wire *wire, int64_t peer_timeout_ms);
+
 /* Only sends, without waiting: for whoever is at work on the frame it got last. Errors show at the next pump.
  */
 void xha_wire_breathe(struct xha_wire *wire);

@@ -18,7 +18,6 @@
 #include "xhad/repl/reader.h"
 #include "xhad/repl/window.h"
 
-#define XHA_REPL_VERSION   1u
 #define XHA_PIECE_HEADER   24
 #define XHA_PIECE_RUNS_MAX XHA_BATCH_PAGES
 #define XHA_PIECE_BYTES_MAX                                                                                  \
