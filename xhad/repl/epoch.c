@@ -79,7 +79,7 @@ static void add_text(struct xha_epoch_sender *s, const uint8_t *bytes, size_t le
     s->run_text += len;
 }
 
-static void add_page(struct xha_epoch_sender *s, const struct xha_span *span, const uint8_t *bytes)
+static void add_page(struct xha_epoch_sender *s, const struct xha_stretch *span, const uint8_t *bytes)
 {
     const uint8_t *page = bytes;
 
@@ -101,7 +101,7 @@ int64_t xha_epoch_feed(struct xha_epoch_sender *sender, const uint8_t *bytes, si
 
     while (took < len && !sender->end_due && !is_full(sender)) {
         const size_t n = len - took < STRETCH ? len - took : STRETCH;
-        struct xha_span span;
+        struct xha_stretch span;
 
         if (xha_reader_next(&sender->reader, bytes + took, n, &span, err, err_len) < 0)
             return -1;

@@ -208,7 +208,7 @@ static size_t take(struct xha_reader *r, const uint8_t *bytes, size_t len)
     return n;
 }
 
-static void take_page(struct xha_reader *r, size_t len, struct xha_span *span)
+static void take_page(struct xha_reader *r, size_t len, struct xha_stretch *span)
 {
     span->is_page = true;
     span->pfn = r->pfns[r->at_page];
@@ -222,10 +222,10 @@ static void take_page(struct xha_reader *r, size_t len, struct xha_span *span)
     r->left -= span->len;
 }
 
-int xha_reader_next(struct xha_reader *reader, const uint8_t *bytes, size_t len, struct xha_span *span_r,
+int xha_reader_next(struct xha_reader *reader, const uint8_t *bytes, size_t len, struct xha_stretch *span_r,
                     char *err, size_t err_len)
 {
-    *span_r = (struct xha_span){ 0 };
+    *span_r = (struct xha_stretch){ 0 };
     if (reader->state == PAGES)
         take_page(reader, len, span_r);
     while (reader->state != PAGES && span_r->len < len && !span_r->ends_epoch && !span_r->is_page) {

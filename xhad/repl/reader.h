@@ -31,7 +31,7 @@ struct xha_reader {
 void xha_reader_init(struct xha_reader *reader);
 
 /* A stretch of the stream: of a page, or of all else. */
-struct xha_span {
+struct xha_stretch {
     size_t len;
     bool is_page;
     uint64_t pfn;
@@ -43,7 +43,7 @@ struct xha_span {
  * The stretch that the bytes (at least one) begin with; the next call goes on behind it. 0, or -1 with a text
  * in err: the stream is not understood.
  */
-int xha_reader_next(struct xha_reader *reader, const uint8_t *bytes, size_t len, struct xha_span *span_r,
+int xha_reader_next(struct xha_reader *reader, const uint8_t *bytes, size_t len, struct xha_stretch *span_r,
                     char *err, size_t err_len);
 
 #endif

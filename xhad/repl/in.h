@@ -1,0 +1,48 @@
+/*
+ * in.h - the thread between the link from a domain's host and the pipe that libxl restores the backup from.
+ *
+ * It takes epochs (store.h), acknowledges each that is here whole, and writes them into the pipe, which stays
+ * open: who ends it decides that the domain lives here. Nothing is promoted by a link that breaks; then the
+ * thread waits for the order, one or the other. From start to finish the wire belongs to it.
+ */
+#ifndef XHA_REPL_IN_H
+#define XHA_REPL_IN_H
+
+#include "xhad/move/wire.h"
+#include "xhad/repl/store.h"
+#include "xhad/repl/terms.h"
+
+struct xha_in_state {
+    bool linked;                 /* the sender is there */
+    char error[XHA_ANSWER_TEXT]; /* why it is not; "" while it is */
+    uint64_t wire_bytes;
+    struct xha_store_stats store;
+};
+
+struct xha_in_plan {
+    struct xha_wire *wire;
+    struct xha_terms terms; /* as granted */
+    /* From the thread: after each epoch that became whole, and when the link is gone. NULL: nobody asks. */
+    void (*tell)(void *arg, const struct xha_in_state *state);
+    void *arg;
+};
+
+struct xha_in;
+
+/* stream_fd_r: where the stream can be read. 0, or -1 with errno. */
+int xha_in_start(const struct xha_in_plan *plan, struct xha_in **in_r, int *stream_fd_r);
+
+/*
+ * Orders, from any thread; the first one counts. Promote: takes nothing more, hands the whole epochs on and ends
+ * the stream behind them. Discard: ends it at once, wherever it is; what libxl makes of it is to be destroyed.
+ */
+void xha_in_promote(struct xha_in *in);
+void xha_in_discard(struct xha_in *in);
+
+/*
+ * libxl is done with the stream: closes stream_fd, ends the thread, and frees. promoted_r: that was ordered, and
+ * all of the last whole epoch, of which there is one, was handed on.
+ */
+void xha_in_finish(struct xha_in *in, bool *promoted_r, struct xha_in_state *state_r);
+
+#endif

@@ -1,0 +1,53 @@
+/*
+ * out.h - the thread between the save pipe of a replicated domain and the link to its backup.
+ *
+ * It empties the pipe into memory before it does anything else, because the guest stands still meanwhile; packs
+ * and sends when there is nothing to read; and takes the backup's acknowledgements. From start to finish the
+ * wire belongs to it.
+ */
+#ifndef XHA_REPL_OUT_H
+#define XHA_REPL_OUT_H
+
+#include "xhad/move/wire.h"
+#include "xhad/repl/epoch.h"
+#include "xhad/repl/tank.h"
+#include "xhad/repl/terms.h"
+
+struct xha_out_plan {
+    struct xha_wire *wire;  /* greeted, the terms agreed on */
+    struct xha_terms terms; /* as granted */
+    uint64_t
+        tank_bytes; /* memory for what is not yet sent; an epoch that is larger keeps the guest waiting */
+};
+
+struct xha_out;
+
+/* stream_fd_r: where libxl's stream is to be written; EPIPE when sending has failed. 0, or -1 with errno. */
+int xha_out_start(const struct xha_out_plan *plan, struct xha_out **out_r, int *stream_fd_r);
+
+/* What an epoch was. */
+struct xha_out_epoch {
+    struct xha_epoch_seen seen;
+    int64_t packed_us; /* from its first byte to its END queued for the backup */
+    int64_t commit_us; /* from there to the acknowledgement */
+};
+
+/*
+ * Waits until the backup holds the epoch (from 1 on), one of the last XHA_OUT_EPOCHS. 0; or -1 with a text in
+ * err: it will not be, the backup is gone or refuses, or stop was asked for.
+ */
+#define XHA_OUT_EPOCHS 8
+int xha_out_await(struct xha_out *out, uint64_t epoch, struct xha_out_epoch *epoch_r, char *err,
+                  size_t err_len);
+
+struct xha_out_stats {
+    uint64_t acked; /* the last epoch that the backup holds */
+    uint64_t wire_bytes;
+    struct xha_tank_stats tank;
+    struct xha_shadow_stats shadow;
+};
+
+/* Closes stream_fd, ends the thread whatever it was about, and frees. The wire stays, for last words. */
+void xha_out_finish(struct xha_out *out, struct xha_out_stats *stats_r);
+
+#endif
