@@ -89,15 +89,9 @@ static void change_to_words(void)
 {
     static const char *const words[] = { "mov    %rax,", "0x18(%rsp)", "callq  ", "return 0;\n", "static " };
 
-    for (size_t at = 0; at < BYTES;) {
-        const char *word = words[below(5)];
-        const size_t len = strlen(word) < BYTES - at ? strlen(word) : BYTES - at;
-
-        memcpy(guest + at, word, len);
-        at += len;
-        if (at + 2 < BYTES)
-            guest[at++] = (uint8_t)below(256);
-    }
+    for (size_t at = 0; at < BYTES; guest[at++] = (uint8_t)below(256))
+        for (const char *c = words[below(5)]; *c && at + 1 < BYTES; c++)
+            guest[at++] = (uint8_t)*c;
 }
 
 /* ---- there and back ---- */

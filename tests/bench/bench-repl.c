@@ -98,12 +98,11 @@ static void write_stream(const void *bytes, size_t len)
 
 static void write_headers(void)
 {
-    uint8_t h[64] = { 0 };
+    const uint32_t h[16] = {
+        htobe32(0x4c696278), htobe32(0x6c466d74), htobe32(2), 0, htole32(1), 0, UINT32_MAX, UINT32_MAX,
+        htobe32(0x58454e46), htobe32(3),          0,          0, htole32(2), 0, 0,          0,
+    };
 
-    memcpy(h, "LibxlFmt\0\0\0\2", 12);
-    xha_put32(h + 16, 1);
-    memset(h + 24, 0xff, 8);
-    memcpy(h + 32, "XENF\0\0\0\3", 8);
     write_stream(h, sizeof(h));
 }
 

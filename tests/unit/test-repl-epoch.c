@@ -201,8 +201,11 @@ static void no_epoch_grows(void **state)
         size_t sent = 0;
 
         for (int epoch = 0; epoch < 5; epoch++) {
-            for (size_t i = 0; i < sizeof(g->memory); i += 8)
-                memcpy(&g->memory[0][0] + i, &(uint64_t){ made_random(&g->m) }, 8);
+            for (size_t i = 0; i < sizeof(g->memory); i += 8) {
+                const uint64_t fresh = made_random(&g->m);
+
+                memcpy(&g->memory[0][0] + i, &fresh, sizeof(fresh));
+            }
             guest_pages(g, 0, GUEST_PAGES);
             made_record(&g->m, 0xe, 0);
             made_record(&g->m, 4, 0);
@@ -362,10 +365,12 @@ static void damage_is_noticed(void **state)
     char err[160];
 
     (void)state;
+    assert_true(way->n > 4);
     for (unsigned turn = 0; turn < 1500; turn++) {
         struct xha_store *store = store_of(SLOTS, 64 * MIB);
         struct sent *f = way->frames + made_random(&g->m) % way->n;
-        uint8_t *byte = f->bytes + made_random(&g->m) % (turn % 2 && f->len > 400 ? 400 : f->len);
+        const size_t most = turn % 2 && f->len > 400 ? 400 : f->len;
+        uint8_t *byte = f->bytes + (most > 0 ? made_random(&g->m) % most : 0);
         const uint8_t was = *byte;
         int r = 0;
 

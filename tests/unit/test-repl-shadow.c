@@ -45,7 +45,7 @@ static void random_use_is_sound(void **state)
     (void)state;
     for (uint32_t n_slots = 0; n_slots < 300; n_slots = n_slots * 3 + 1) {
         struct xha_shadow *shadow = xha_shadow_new(n_slots);
-        uint32_t slot_of[PFNS], epoch_of[PFNS], epoch = 0;
+        uint32_t slot_of[PFNS], epoch_of[PFNS] = { 0 }, epoch = 0;
         uint64_t evictions = 0;
 
         memset(slot_of, 0xff, sizeof(slot_of));
