@@ -38,9 +38,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char err[256] = "", step[32];
     struct xha_job_done done;
     struct xha_job job;
+    struct xha_job_epoch epoch;
     uint64_t part, total;
 
     xha_job_progress_parse((const char *)data, size, step, sizeof(step), &part, &total);
+    if (xha_job_epoch_parse((const char *)data, size, &epoch) && (epoch.number == 0 || epoch.copy_us < 0))
+        abort();
     put(data, size);
     if (xha_job_read(path, &job, err, sizeof(err)) == 0) {
         if (xha_job_write(path, &job, err, sizeof(err)) || xha_job_read(path, &job, err, sizeof(err)))

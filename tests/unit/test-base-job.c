@@ -122,6 +122,47 @@ static void pace_is_a_progress_line(void **state)
     close(fds[1]);
 }
 
+static void replica_is_read_as_written(void **state)
+{
+    struct xha_job job = a_move(), got;
+    char err[256];
+
+    (void)state;
+    job.verb = XHA_VERB_REPLICATE_OUT;
+    job.replica = (struct xha_job_replica){ 20, 1000, 100, 500, 256, 64 };
+    assert_int_equal(xha_job_write(path, &job, err, sizeof err), 0);
+    assert_int_equal(xha_job_read(path, &got, err, sizeof err), 0);
+    assert_int_equal(got.verb, XHA_VERB_REPLICATE_OUT);
+    assert_memory_equal(&got.replica, &job.replica, sizeof job.replica);
+    job.replica.max_pause_permille = 501;
+    assert_int_equal(xha_job_write(path, &job, err, sizeof err), 0);
+    assert_int_equal(xha_job_read(path, &got, err, sizeof err), -1);
+    assert_non_null(strstr(err, "\"max_pause_permille\" is out of range"));
+}
+
+static void epochs_are_lines(void **state)
+{
+    const struct xha_job_epoch epoch = { INT64_MAX, 2, 3, 4, 5, 6, 7, 8, 9, 10 };
+    struct xha_job_epoch got;
+    char line[1024], step[32];
+    uint64_t done, total;
+    int fds[2];
+    ssize_t n;
+
+    (void)state;
+    assert_int_equal(pipe(fds), 0);
+    xha_job_tell_epoch(fds[1], &epoch);
+    n = read(fds[0], line, sizeof line);
+    assert_true(n > 1 && line[n - 1] == '\n');
+    assert_true(xha_job_epoch_parse(line, (size_t)n - 1, &got));
+    assert_memory_equal(&got, &epoch, sizeof got);
+    assert_false(xha_job_progress_parse(line, (size_t)n - 1, step, sizeof step, &done, &total));
+    assert_false(xha_job_epoch_parse("{\"epoch\":{\"number\":0}}", 24, &got));
+    assert_false(xha_job_epoch_parse("{\"epoch\":{\"number\":1,\"pages\":-1}}", 35, &got));
+    close(fds[0]);
+    close(fds[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -130,6 +171,8 @@ int main(void)
         cmocka_unit_test_teardown(port_out_of_range_is_refused, after),
         cmocka_unit_test(verbs_of_moves_have_names),
         cmocka_unit_test(pace_is_a_progress_line),
+        cmocka_unit_test_teardown(replica_is_read_as_written, after),
+        cmocka_unit_test(epochs_are_lines),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

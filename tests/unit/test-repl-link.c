@@ -119,7 +119,7 @@ static void one_epoch(struct both *b, uint32_t pages)
     if (xha_out_await(b->out, b->guest->epoch, &epoch, err, sizeof(err)) < 0)
         fail_msg("%s", err);
     assert_int_equal(epoch.seen.epoch, b->guest->epoch);
-    assert_true(epoch.commit_us >= 0 && epoch.packed_us >= 0);
+    assert_true(0 < epoch.began_us && epoch.began_us <= epoch.ended_us && epoch.ended_us <= epoch.acked_us);
 }
 
 static void finish_out(struct both *b, uint64_t acked)
@@ -384,6 +384,44 @@ static void a_reader_that_quits_ends_it(void **state)
 
 /* ---- terms ---- */
 
+struct asker {
+    struct xha_wire *wire;
+    struct xha_terms got;
+    char err[200];
+    int rc;
+};
+
+static void *ask(void *arg)
+{
+    struct asker *a = arg;
+    const struct xha_terms wanted = { .silence_ms = 200, .slots = 50 };
+
+    a->rc = xha_out_agree(a->wire, &wanted, xha_move_now_ms() + PATIENCE_MS, &a->got, a->err, sizeof(a->err));
+    return NULL;
+}
+
+static void both_ends_get_the_same_terms(void **state)
+{
+    struct asker a = { .rc = -1 };
+    struct xha_wire *wires[2];
+    struct xha_terms got;
+    pthread_t thread;
+    char err[200];
+
+    (void)state;
+    make_wires(wires, PATIENCE_MS);
+    a.wire = wires[0];
+    assert_int_equal(pthread_create(&thread, NULL, ask, &a), 0);
+    assert_int_equal(xha_in_agree(wires[1], &terms, xha_move_now_ms() + PATIENCE_MS, &got, err, sizeof(err)),
+                     0);
+    assert_int_equal(xha_wire_flush(wires[1], xha_move_now_ms() + PATIENCE_MS), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(a.rc, 0);
+    assert_true(got.silence_ms == 200 && got.slots == 50 && got.held_bytes == 64 * MIB);
+    assert_true(a.got.silence_ms == 200 && a.got.slots == 50 && a.got.held_bytes == 64 * MIB);
+    free_wires(wires);
+}
+
 static void terms_are_agreed_on(void **state)
 {
     const struct xha_terms wanted = { .silence_ms = 300, .slots = 1000, .held_bytes = 0 };
@@ -421,6 +459,7 @@ int main(void)
         cmocka_unit_test(a_stream_that_is_none_is_not_sent),
         cmocka_unit_test(a_reader_that_quits_ends_it),
         cmocka_unit_test(terms_are_agreed_on),
+        cmocka_unit_test(both_ends_get_the_same_terms),
     };
 
     signal(SIGPIPE, SIG_IGN);

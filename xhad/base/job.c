@@ -26,6 +26,8 @@ static const char *const verb_names[XHA_VERB_N_] = {
     [XHA_VERB_RECEIVE] = "receive",
     [XHA_VERB_SEND_DISKS] = "send-disks",
     [XHA_VERB_RECEIVE_DISKS] = "receive-disks",
+    [XHA_VERB_REPLICATE_IN] = "replicate-in",
+    [XHA_VERB_REPLICATE_OUT] = "replicate-out",
 };
 
 const char *xha_verb_name(enum xha_verb verb)
@@ -78,6 +80,14 @@ static json_t *move_json(const struct xha_job_move *m)
                      m->command);
 }
 
+static json_t *replica_json(const struct xha_job_replica *r)
+{
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "interval_min_ms", (json_int_t)r->interval_min_ms,
+                     "interval_max_ms", (json_int_t)r->interval_max_ms, "max_pause_permille",
+                     (json_int_t)r->max_pause_permille, "silence_ms", (json_int_t)r->silence_ms, "copies_mib",
+                     (json_int_t)r->copies_mib, "held_mib", (json_int_t)r->held_mib);
+}
+
 static int write_json(const char *path, json_t *json, char *err, size_t err_len)
 {
     XHA_CLEANUP_FREE char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
@@ -98,13 +108,14 @@ static int write_json(const char *path, json_t *json, char *err, size_t err_len)
 int xha_job_write(const char *path, const struct xha_job *job, char *err, size_t err_len)
 {
     char uuid[XHA_UUID_TEXT];
-    json_t *json = json_pack("{s:i, s:I, s:s, s:s, s:s, s:I, s:i, s:I, s:s, s:s, s:b, s:o, s:o, s:o}", "v",
-                             XHA_JOB_VERSION, "id", (json_int_t)job->id, "verb", xha_verb_name(job->verb),
-                             "uuid", xha_uuid_format(&job->uuid, uuid), "name", job->name, "term",
-                             (json_int_t)job->term, "domid", (int)job->domid, "deadline_ms",
-                             (json_int_t)job->deadline_ms, "config", job->config, "xlcfg", job->xlcfg,
-                             "take_over", job->take_over, "sched", sched_json(&job->sched), "checkpoint",
-                             checkpoint_json(&job->checkpoint), "move", move_json(&job->move));
+    json_t *json =
+        json_pack("{s:i, s:I, s:s, s:s, s:s, s:I, s:i, s:I, s:s, s:s, s:b, s:o, s:o, s:o, s:o}", "v",
+                  XHA_JOB_VERSION, "id", (json_int_t)job->id, "verb", xha_verb_name(job->verb), "uuid",
+                  xha_uuid_format(&job->uuid, uuid), "name", job->name, "term", (json_int_t)job->term,
+                  "domid", (int)job->domid, "deadline_ms", (json_int_t)job->deadline_ms, "config",
+                  job->config, "xlcfg", job->xlcfg, "take_over", job->take_over, "sched",
+                  sched_json(&job->sched), "checkpoint", checkpoint_json(&job->checkpoint), "move",
+                  move_json(&job->move), "replica", replica_json(&job->replica));
 
     return write_json(path, json, err, err_len);
 }
@@ -248,6 +259,16 @@ static void read_move(struct reader *rd, json_t *obj, struct xha_job_move *m)
     get_text(rd, obj, "command", m->command, sizeof m->command);
 }
 
+static void read_replica(struct reader *rd, json_t *obj, struct xha_job_replica *r)
+{
+    r->interval_min_ms = (uint32_t)get_int(rd, obj, "interval_min_ms", 0, 3600000);
+    r->interval_max_ms = (uint32_t)get_int(rd, obj, "interval_max_ms", 0, 3600000);
+    r->max_pause_permille = (uint32_t)get_int(rd, obj, "max_pause_permille", 0, 500);
+    r->silence_ms = (uint32_t)get_int(rd, obj, "silence_ms", 0, 60000);
+    r->copies_mib = (uint32_t)get_int(rd, obj, "copies_mib", 0, 1 << 20);
+    r->held_mib = (uint32_t)get_int(rd, obj, "held_mib", 0, 1 << 20);
+}
+
 int xha_job_read(const char *path, struct xha_job *job_r, char *err, size_t err_len)
 {
     struct reader rd = { .path = path, .err = err, .err_len = err_len };
@@ -275,6 +296,7 @@ int xha_job_read(const char *path, struct xha_job *job_r, char *err, size_t err_
     read_sched(&rd, json_object_get(json, "sched"), &job.sched);
     read_checkpoint(&rd, json_object_get(json, "checkpoint"), &job.checkpoint);
     read_move(&rd, json_object_get(json, "move"), &job.move);
+    read_replica(&rd, json_object_get(json, "replica"), &job.replica);
     json_decref(json);
     if (rd.bad)
         return -1;
@@ -376,4 +398,44 @@ bool xha_job_progress_parse_pace(const char *line, size_t len, struct xha_job_pa
     };
     json_decref(json);
     return ok && !rd.bad;
+}
+
+/* ---- epochs ---- */
+
+void xha_job_tell_epoch(int fd, const struct xha_job_epoch *e)
+{
+    char line[512];
+    int len = snprintf(line, sizeof line,
+                       "{\"epoch\":{\"number\":%" PRIu64 ",\"pages\":%" PRIu64 ",\"raw_bytes\":%" PRIu64
+                       ",\"sent_bytes\":%" PRIu64 ",\"suspend_us\":%" PRId64 ",\"scan_us\":%" PRId64
+                       ",\"copy_us\":%" PRId64 ",\"resume_us\":%" PRId64 ",\"commit_us\":%" PRId64
+                       ",\"interval_us\":%" PRId64 "}}\n",
+                       e->number, e->pages, e->raw_bytes, e->sent_bytes, e->suspend_us, e->scan_us,
+                       e->copy_us, e->resume_us, e->commit_us, e->interval_us);
+
+    if (len > 0 && (size_t)len < sizeof line)
+        (void)xha_write_all(fd, line, (size_t)len);
+}
+
+bool xha_job_epoch_parse(const char *line, size_t len, struct xha_job_epoch *epoch_r)
+{
+    json_t *json = json_loadb(line, len, 0, NULL);
+    json_t *e = json_object_get(json, "epoch");
+    char no_text[1];
+    struct reader rd = { .path = "epoch", .err = no_text, .err_len = 0 };
+
+    *epoch_r = (struct xha_job_epoch){
+        .number = (uint64_t)get_int(&rd, e, "number", 1, INT64_MAX),
+        .pages = (uint64_t)get_int(&rd, e, "pages", 0, INT64_MAX),
+        .raw_bytes = (uint64_t)get_int(&rd, e, "raw_bytes", 0, INT64_MAX),
+        .sent_bytes = (uint64_t)get_int(&rd, e, "sent_bytes", 0, INT64_MAX),
+        .suspend_us = get_int(&rd, e, "suspend_us", 0, INT64_MAX),
+        .scan_us = get_int(&rd, e, "scan_us", 0, INT64_MAX),
+        .copy_us = get_int(&rd, e, "copy_us", 0, INT64_MAX),
+        .resume_us = get_int(&rd, e, "resume_us", 0, INT64_MAX),
+        .commit_us = get_int(&rd, e, "commit_us", 0, INT64_MAX),
+        .interval_us = get_int(&rd, e, "interval_us", 0, INT64_MAX),
+    };
+    json_decref(json);
+    return epoch_r->number > 0 && !rd.bad;
 }

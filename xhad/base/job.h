@@ -40,11 +40,22 @@ enum xha_verb {
     XHA_VERB_RECEIVE,       /* OK: it is here, whole and paused, as domid; REFUSED: nothing is left here */
     XHA_VERB_SEND_DISKS,    /* of a domain that is stopped; the configuration says which */
     XHA_VERB_RECEIVE_DISKS, /* OK: all disks of the configuration are here, verified and on stable storage */
+    /*
+     * The backup of a domain that is replicated. SIGUSR1 promotes: OK: it is here, paused, as domid, as of the last
+     * whole epoch. SIGTERM discards: REFUSED: nothing is left here. Until then it waits, with or without its sender.
+     */
+    XHA_VERB_REPLICATE_IN,
     /* questions of the daemon; they take no lock of the domain */
     XHA_VERB_PARSE,       /* xlcfg → data: what XHA_VERB_DESCRIBE gives */
     XHA_VERB_DESCRIBE,    /* name → data: config_json, name, uuid, memory_kib, type, vcpus, disks */
     XHA_VERB_CHECKPOINTS, /* data: an array of number, time, size, compressed, good */
     XHA_VERB_MONITOR,     /* name or domid → data: pid of stock xl's monitor process, 0 for none */
+    /*
+     * The sender of a replicated domain, beside which other work goes on, and so without its lock; it has to be ended
+     * before a deed that suspends the domain. Always ends REFUSED with the guest running here, or UNKNOWN; by SIGTERM
+     * when somebody wants it so, else because its backup is lost, or the guest is gone.
+     */
+    XHA_VERB_REPLICATE_OUT,
     XHA_VERB_N_
 };
 
@@ -90,6 +101,15 @@ struct xha_job_move {
     char command[XHA_JOB_PATH_MAX];
 };
 
+/* One end of a replication; where and with whom, says struct xha_job_move. 0: what xhad/repl/ takes for it. */
+struct xha_job_replica {
+    uint32_t interval_min_ms, interval_max_ms; /* REPLICATE_OUT; the same: fixed */
+    uint32_t max_pause_permille;               /* ... of the time that the guest may stand still */
+    uint32_t silence_ms;                       /* ... after which the other end counts as gone */
+    uint32_t copies_mib;                       /* of pages, for deltas; the smaller one of both ends' holds */
+    uint32_t held_mib;                         /* OUT: of what is not yet sent; IN: of epochs */
+};
+
 struct xha_job {
     uint64_t id;
     enum xha_verb verb;
@@ -104,6 +124,7 @@ struct xha_job {
     struct xha_job_sched sched;
     struct xha_job_checkpoint checkpoint;
     struct xha_job_move move;
+    struct xha_job_replica replica;
 };
 
 /* A worker's answer. data is owned by the struct: xha_job_done_clear(). */
@@ -168,5 +189,18 @@ bool xha_job_progress_parse(const char *line, size_t len, char *step, size_t ste
                             uint64_t *total_r);
 /* Only what is worth knowing of a move. false: there is nothing of it in the line. */
 bool xha_job_progress_parse_pace(const char *line, size_t len, struct xha_job_pace *pace_r);
+
+/* What an epoch of a replicated domain was: a line of REPLICATE_OUT's, beside those of progress. */
+struct xha_job_epoch {
+    uint64_t number; /* from 1 on; it is committed */
+    uint64_t pages, raw_bytes, sent_bytes;
+    int64_t suspend_us, scan_us, copy_us, resume_us; /* of the pause: these four, one after the other */
+    int64_t commit_us;   /* from the guest's running again to the backup's acknowledgement */
+    int64_t interval_us; /* how long the guest may run now */
+};
+
+void xha_job_tell_epoch(int fd, const struct xha_job_epoch *epoch);
+/* Reads one such line. false: it is none. */
+bool xha_job_epoch_parse(const char *line, size_t len, struct xha_job_epoch *epoch_r);
 
 #endif

@@ -67,6 +67,8 @@ static bool is_deed(enum xha_verb verb)
     case XHA_VERB_RECEIVE:
     case XHA_VERB_SEND_DISKS:
     case XHA_VERB_RECEIVE_DISKS:
+    case XHA_VERB_REPLICATE_IN:
+    case XHA_VERB_REPLICATE_OUT:
         return true;
     case XHA_VERB_IMPORT:
     case XHA_VERB_PARSE:

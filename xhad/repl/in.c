@@ -34,6 +34,33 @@ struct xha_in {
     struct xha_in_state state;
 };
 
+/* ---- before ---- */
+
+int xha_in_agree(struct xha_wire *wire, const struct xha_terms *limits, int64_t until_ms,
+                 struct xha_terms *terms_r, char *err, size_t err_len)
+{
+    uint8_t bytes[XHA_TERMS_BYTES];
+    struct xha_frame frame;
+    struct xha_terms wanted;
+
+    if (xha_wire_await(wire, until_ms, &frame) < 0) {
+        snprintf(err, err_len, "%s", xha_wire_error(wire));
+        return -1;
+    }
+    if (frame.type != XHA_FRAME_TERMS) {
+        snprintf(err, err_len, "the sender does not say on which terms");
+        return -1;
+    }
+    if (xha_terms_get(frame.bytes, frame.len, &wanted, err, err_len) < 0)
+        return -1;
+    *terms_r = xha_terms_grant(&wanted, limits);
+    xha_terms_put(terms_r, bytes);
+    if (xha_wire_put(wire, XHA_FRAME_TERMS, bytes, sizeof(bytes), NULL, 0) == 0)
+        return 0;
+    snprintf(err, err_len, "%s", xha_wire_error(wire));
+    return -1;
+}
+
 static void tell(struct xha_in *in)
 {
     in->state.store = xha_store_stats(in->store);

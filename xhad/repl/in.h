@@ -12,6 +12,10 @@
 #include "xhad/repl/store.h"
 #include "xhad/repl/terms.h"
 
+/* After our READY: waits for what the sender would like, and grants of it what limits allow. 0, or -1 with a text. */
+int xha_in_agree(struct xha_wire *wire, const struct xha_terms *limits, int64_t until_ms,
+                 struct xha_terms *terms_r, char *err, size_t err_len);
+
 struct xha_in_state {
     bool linked;                 /* the sender is there */
     char error[XHA_ANSWER_TEXT]; /* why it is not; "" while it is */

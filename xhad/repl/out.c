@@ -28,9 +28,9 @@ struct xha_out {
     struct xha_tank *tank;
     struct xha_epoch_sender *sender;
     uint8_t *frame;
-    int64_t began_us, ended_us; /* the epoch under way, and when the last END was queued */
-    uint64_t sent;              /* the last epoch whose END was queued */
-    uint64_t sent_before;       /* bytes on the wire */
+    int64_t began_us;     /* the epoch under way; 0: none */
+    uint64_t sent;        /* the last epoch whose END was queued */
+    uint64_t sent_before; /* bytes on the wire */
 
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t change;
@@ -38,6 +38,26 @@ struct xha_out {
     struct xha_out_epoch epochs[XHA_OUT_EPOCHS];
     char error[XHA_ANSWER_TEXT]; /* "": all is well */
 };
+
+/* ---- before ---- */
+
+int xha_out_agree(struct xha_wire *wire, const struct xha_terms *wanted, int64_t until_ms,
+                  struct xha_terms *terms_r, char *err, size_t err_len)
+{
+    uint8_t bytes[XHA_TERMS_BYTES];
+    struct xha_frame frame;
+
+    xha_terms_put(wanted, bytes);
+    if (xha_wire_put(wire, XHA_FRAME_TERMS, bytes, sizeof(bytes), NULL, 0) < 0 ||
+        xha_wire_await(wire, until_ms, &frame) < 0) {
+        snprintf(err, err_len, "%s", xha_wire_error(wire));
+        return -1;
+    }
+    if (frame.type == XHA_FRAME_TERMS)
+        return xha_terms_get(frame.bytes, frame.len, terms_r, err, err_len);
+    snprintf(err, err_len, "the backup does not say on which terms");
+    return -1;
+}
 
 static int64_t now_us(void)
 {
@@ -62,20 +82,24 @@ static int fail(struct xha_out *o, const char *why)
 /* All that is there. 0: the pipe is empty, or the tank is full; -1: it has ended, or failed. */
 static int drain(struct xha_out *o)
 {
+    const uint8_t *bytes;
     uint8_t *room;
     size_t len;
 
     while ((room = xha_tank_room(o->tank, &len))) {
         const ssize_t n = read(o->read_fd, room, len);
 
-        if (n > 0)
+        if (n > 0) {
+            if (o->began_us == 0 && xha_tank_next(o->tank, &bytes) == 0)
+                o->began_us = now_us();
             xha_tank_filled(o->tank, (size_t)n);
-        else if (n == 0)
+        } else if (n == 0) {
             return fail(o, "the stream of the domain has ended");
-        else if (errno == EAGAIN)
+        } else if (errno == EAGAIN) {
             return 0;
-        else if (errno != EINTR)
+        } else if (errno != EINTR) {
             return fail(o, strerror(errno));
+        }
     }
     return 0;
 }
@@ -84,10 +108,12 @@ static int drain(struct xha_out *o)
 
 static void note_end(struct xha_out *o)
 {
-    struct xha_out_epoch epoch = { .seen = xha_epoch_seen(o->sender) };
+    struct xha_out_epoch epoch = {
+        .seen = xha_epoch_seen(o->sender),
+        .began_us = o->began_us,
+        .ended_us = now_us(),
+    };
 
-    o->ended_us = now_us();
-    epoch.packed_us = o->ended_us - o->began_us;
     o->began_us = 0;
     o->sent = epoch.seen.epoch;
     pthread_mutex_lock(&o->lock);
@@ -140,7 +166,7 @@ static int take_ack(struct xha_out *o, const struct xha_frame *frame)
         return fail(o, "the backup acknowledged what was not sent");
     pthread_mutex_lock(&o->lock);
     o->acked = epoch;
-    o->epochs[epoch % XHA_OUT_EPOCHS].commit_us = now_us() - o->ended_us;
+    o->epochs[epoch % XHA_OUT_EPOCHS].acked_us = now_us();
     pthread_cond_broadcast(&o->change);
     pthread_mutex_unlock(&o->lock);
     return 0;
@@ -287,6 +313,21 @@ int xha_out_await(struct xha_out *out, uint64_t epoch, struct xha_out_epoch *epo
     if (rc == 0)
         *epoch_r = out->epochs[epoch % XHA_OUT_EPOCHS];
     else
+        snprintf(err, err_len, "%s", out->error);
+    pthread_mutex_unlock(&out->lock);
+    return rc;
+}
+
+int xha_out_rest(struct xha_out *out, int64_t until_us, char *err, size_t err_len)
+{
+    const struct timespec until = { .tv_sec = until_us / 1000000, .tv_nsec = until_us % 1000000 * 1000 };
+    int r = 0, rc;
+
+    pthread_mutex_lock(&out->lock);
+    while (out->error[0] == '\0' && r != ETIMEDOUT)
+        r = pthread_cond_timedwait(&out->change, &out->lock, &until);
+    rc = out->error[0] == '\0' ? 0 : -1;
+    if (rc < 0)
         snprintf(err, err_len, "%s", out->error);
     pthread_mutex_unlock(&out->lock);
     return rc;

@@ -13,6 +13,10 @@
 #include "xhad/repl/tank.h"
 #include "xhad/repl/terms.h"
 
+/* After the backup's READY: says what we would like, and waits for what is granted. 0, or -1 with a text in err. */
+int xha_out_agree(struct xha_wire *wire, const struct xha_terms *wanted, int64_t until_ms,
+                  struct xha_terms *terms_r, char *err, size_t err_len);
+
 struct xha_out_plan {
     struct xha_wire *wire;  /* greeted, the terms agreed on */
     struct xha_terms terms; /* as granted */
@@ -28,8 +32,9 @@ int xha_out_start(const struct xha_out_plan *plan, struct xha_out **out_r, int *
 /* What an epoch was. */
 struct xha_out_epoch {
     struct xha_epoch_seen seen;
-    int64_t packed_us; /* from its first byte to its END queued for the backup */
-    int64_t commit_us; /* from there to the acknowledgement */
+    int64_t began_us; /* CLOCK_MONOTONIC: its first byte was in the pipe */
+    int64_t ended_us; /* its END was queued for the backup */
+    int64_t acked_us; /* the backup said that it holds it */
 };
 
 /*
@@ -39,6 +44,11 @@ struct xha_out_epoch {
 #define XHA_OUT_EPOCHS 8
 int xha_out_await(struct xha_out *out, uint64_t epoch, struct xha_out_epoch *epoch_r, char *err,
                   size_t err_len);
+
+/*
+ * Lets the time pass until until_us (CLOCK_MONOTONIC), as long as all is well. 0, or -1 with a text in err.
+ */
+int xha_out_rest(struct xha_out *out, int64_t until_us, char *err, size_t err_len);
 
 struct xha_out_stats {
     uint64_t acked; /* the last epoch that the backup holds */

@@ -144,6 +144,8 @@ static const struct verb {
     [XHA_VERB_RECEIVE] = { .run = xha_perform_receive },
     [XHA_VERB_SEND_DISKS] = { .run = xha_perform_send_disks },
     [XHA_VERB_RECEIVE_DISKS] = { .run = xha_perform_receive_disks },
+    [XHA_VERB_REPLICATE_OUT] = { .run = xha_perform_replicate_out },
+    [XHA_VERB_REPLICATE_IN] = { .run = xha_perform_replicate_in },
 };
 
 static void do_job(struct xha_work *w, const char *job_path)

@@ -56,6 +56,8 @@ void xha_perform_migrate(struct xha_work *w);
 void xha_perform_receive(struct xha_work *w);
 void xha_perform_send_disks(struct xha_work *w);
 void xha_perform_receive_disks(struct xha_work *w);
+void xha_perform_replicate_out(struct xha_work *w);
+void xha_perform_replicate_in(struct xha_work *w);
 
 /* w->uuid and w->who, from the job. */
 void xha_work_name(struct xha_work *w);
