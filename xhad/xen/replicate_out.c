@@ -184,9 +184,17 @@ static int put_record(struct sender *s, uint32_t type)
     return xha_write_all(s->stream_fd, record, sizeof(record));
 }
 
+/* When the scan for changed pages was over and the first one came; on a busy host that is noticed late. */
+static int64_t first_page_us(const struct sender *s, const struct xha_out_epoch *e)
+{
+    return e->began_us < s->suspended_us ? s->suspended_us
+           : e->began_us > s->copied_us  ? s->copied_us
+                                         : e->began_us;
+}
+
 static void tell(const struct sender *s, const struct xha_out_epoch *e)
 {
-    const int64_t first_us = e->began_us > s->suspended_us ? e->began_us : s->suspended_us;
+    const int64_t first_us = first_page_us(s, e);
     const struct xha_job_epoch line = {
         .number = e->seen.epoch,
         .pages = e->seen.pages[XHA_PAGE_ZERO] + e->seen.pages[XHA_PAGE_SAME] + e->seen.pages[XHA_PAGE_DELTA] +
@@ -319,6 +327,7 @@ static void replicate(struct sender *s)
     s->epoch = 1;
     loop(s);
     xha_out_finish(s->out, &stats);
+    xha_wire_free(xha_steal_ptr(s->wire)); /* the backup learns it by this */
     answer(s, &stats);
 }
 
