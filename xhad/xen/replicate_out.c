@@ -282,9 +282,10 @@ static void loop(struct sender *s)
 static void answer(struct sender *s, const struct xha_out_stats *stats)
 {
     struct xha_work *w = s->w;
+    const bool still_asked = s->asked_us > s->suspended_us; /* and may do it yet */
 
     xha_suspend_end_log(s->domid);
-    if (xha_suspend_undo(w, s->domid, SETTLE_MS) < 0)
+    if (xha_suspend_undo(w, s->domid, still_asked ? SETTLE_MS : 0) < 0)
         xha_work_unknown(w, "%s is not replicated any more (%s) and may stand still: %s", w->who, s->why,
                          xha_lx_error(&w->lx));
     else
