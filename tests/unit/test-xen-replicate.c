@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -118,7 +119,10 @@ WRAP(int, xc_domain_save, xc_interface *xch, int fd, uint32_t domid, uint32_t fl
     for (unsigned epoch = 1; rc >= 0; epoch++) {
         const size_t end = guest_epoch(g, PAGES) - 8; /* CHECKPOINT_END */
 
-        rc = cb->suspend(cb->data) <= 0 || xha_write_all(fd, g->m.bytes + at, end - at) < 0 ? -1 : 0;
+        rc = cb->suspend(cb->data) <= 0;
+        if (host.moment == SUSPENDED && host.epoch == epoch && host.signal == SIGKILL)
+            poll(&(struct pollfd){ .fd = fd }, 1, 10000); /* until nobody reads the stream */
+        rc = rc != 0 || xha_write_all(fd, g->m.bytes + at, end - at) < 0 ? -1 : 0;
         if (rc == 0)
             reach(COPIED, epoch);
         if (rc == 0 && cb->postcopy(cb->data) <= 0)
