@@ -1,6 +1,7 @@
 /*
  * What replication reads. The first byte chooses: a delta, batches or frames one behind the other (u16 length
- * each), pages to be coded, or a stream to be cut into epochs; the last two must come back as they were.
+ * each), terms and the like, pages to be coded, or a stream to be cut into epochs; the last two must come back as
+ * they were.
  */
 #include "config.h"
 
@@ -10,6 +11,7 @@
 
 #include "xhad/move/bytes.h"
 #include "xhad/repl/store.h"
+#include "xhad/repl/terms.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -209,6 +211,31 @@ static void cut_stream(const uint8_t *data, size_t size, size_t piece, bool earl
     xha_epoch_sender_free(sender);
 }
 
+static void read_small(const uint8_t *data, size_t size)
+{
+    const struct xha_terms limits = { .silence_ms = 1, .slots = 1000, .held_bytes = 1 << 20 };
+    uint8_t again[XHA_END_BYTES];
+    struct xha_epoch_end end;
+    struct xha_terms terms;
+    char err[200] = "";
+    uint64_t epoch;
+
+    if (xha_terms_get(data, size, &terms, err, sizeof(err)) == 0) {
+        terms = xha_terms_grant(&terms, &limits);
+        if (terms.slots > limits.slots || terms.held_bytes > limits.held_bytes || terms.held_bytes == 0 ||
+            terms.silence_ms < XHA_SILENCE_MS_MIN)
+            abort();
+    } else if (!err[0]) {
+        abort();
+    }
+    if (xha_epoch_end_get(data, size, &end) == 0) {
+        xha_epoch_end_put(&end, again);
+        if (memcmp(again, data, size) != 0)
+            abort();
+    }
+    xha_epoch_ack_get(data, size, &epoch);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 1)
@@ -219,6 +246,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         read_batches(data + 1, size - 1);
     else if (data[0] == 'P')
         code_pages(data + 1, size - 1);
+    else if (data[0] == 'T')
+        read_small(data + 1, size - 1);
     else if (data[0] == 'F')
         read_frames(data + 1, size - 1);
     else if (data[0] == 'S' && size > 2)
