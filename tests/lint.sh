@@ -14,7 +14,7 @@ shift
 flags=(-std=gnu11 -D_GNU_SOURCE -DHAVE_CONFIG_H -I. "-I$build" -include "$build/config.h")
 # Where things are installed does not matter for reading.
 while read -r dir; do flags+=("$dir=\"/x\""); done < <(grep -oE -e '-DXHA_[A-Z_]+_DIR' common-rules.mk | sort -u)
-read -ra library_flags <<<"$(pkg-config --cflags xenlight xenstore xencontrol libconfig libuv jansson libzstd libxxhash)"
+read -ra library_flags <<<"$(pkg-config --cflags xenlight xenstore xencontrol libconfig libuv jansson libzstd libxxhash libnl-3.0)"
 
 all_c() { # find's words
     find xhad xl-plugins guest tests -name '*.[ch]' "$@" | sort

@@ -18,6 +18,7 @@
 
 #include "xhad/base/file.h"
 #include "xhad/base/uuid.h"
+#include "xhad/repl/gate.h"
 #include "xhad/xen/disks.h"
 #include "xhad/xen/work.h"
 
@@ -33,6 +34,7 @@ static struct {
     int dies_after; /* a dying domain goes away after so many listings */
     uint64_t free_kib;
     int create_rc, unpause_rc, destroy_rc, suspend_rc, shutdown_rc;
+    int gates;       /* devices that the domain's gate has; -1: it does not go */
     bool half_built; /* a failed create leaves a domain */
     libxl_scheduler sched;
     int weight, cap;
@@ -544,6 +546,50 @@ static void test_disks_run(void **state)
     assert_int_equal(xha_disks_run(&w, &config, "snapshot", 7, err, sizeof(err)), -1);
 }
 
+WRAP(int, xha_gate_remove, uint32_t domid, int64_t until_ms, size_t *ports_r, char *err, size_t err_len)
+{
+    (void)until_ms;
+    note("gate(%u) ", domid);
+    *ports_r = host.gates > 0 ? (size_t)host.gates : 0;
+    snprintf(err, err_len, "stuck");
+    return host.gates < 0 ? -1 : 0;
+}
+
+static void test_gate(void **state)
+{
+    (void)state;
+    add(UUID_A, 5);
+    w.job.domid = 5;
+    host.gates = 2;
+    xha_perform_gate(&w);
+    assert_int_equal(w.done.result, XHA_OK);
+    assert_string_equal(host.log, "gate(5) ");
+    host.gates = -1;
+    xha_perform_gate(&w);
+    assert_int_equal(w.done.result, XHA_UNKNOWN); /* half of it may be open */
+    gone(5);
+    host.gates = 1; /* left behind */
+    xha_perform_gate(&w);
+    assert_int_equal(w.done.result, XHA_OK);
+    assert_string_equal(host.log, "gate(5) gate(5) gate(5) ");
+}
+
+static void test_gate_of_another(void **state)
+{
+    (void)state;
+    add(UUID_B, 5);
+    w.job.domid = 5;
+    xha_perform_gate(&w);
+    assert_int_equal(w.done.result, XHA_OK);
+    host.silent = true;
+    xha_perform_gate(&w);
+    assert_int_equal(w.done.result, XHA_REFUSED);
+    w.job.domid = XHA_DOMID_NONE;
+    xha_perform_gate(&w);
+    assert_int_equal(w.done.result, XHA_REFUSED);
+    assert_string_equal(host.log, "");
+}
+
 #define ONE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -570,6 +616,8 @@ int main(void)
         ONE(test_restore_without_a_checkpoint),
         ONE(test_disks_judge),
         ONE(test_disks_run),
+        ONE(test_gate),
+        ONE(test_gate_of_another),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,6 +17,7 @@ static const char *const verb_names[XHA_VERB_N_] = {
     [XHA_VERB_CHECKPOINT] = "checkpoint",
     [XHA_VERB_RESUME] = "resume",
     [XHA_VERB_SCHED] = "sched",
+    [XHA_VERB_GATE] = "gate",
     [XHA_VERB_IMPORT] = "import",
     [XHA_VERB_PARSE] = "parse",
     [XHA_VERB_DESCRIBE] = "describe",

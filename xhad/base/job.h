@@ -33,6 +33,7 @@ enum xha_verb {
     XHA_VERB_CHECKPOINT,
     XHA_VERB_RESUME,
     XHA_VERB_SCHED,
+    XHA_VERB_GATE, /* OK: its network gate is open and gone (of a domain whose replicating process is gone) */
     /* a question of the daemon that changes the domain's checkpoints, and so takes its lock, too */
     XHA_VERB_IMPORT, /* checkpoint.file → the next checkpoint; data: its manifest, with its number */
     /* the two ends of a move between hosts: they stream and tell, and never decide (struct xha_job_move) */

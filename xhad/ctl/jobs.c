@@ -63,6 +63,7 @@ static bool is_deed(enum xha_verb verb)
     case XHA_VERB_CHECKPOINT:
     case XHA_VERB_RESUME:
     case XHA_VERB_SCHED:
+    case XHA_VERB_GATE:
     case XHA_VERB_MIGRATE:
     case XHA_VERB_RECEIVE:
     case XHA_VERB_SEND_DISKS:

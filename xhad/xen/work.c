@@ -135,6 +135,7 @@ static const struct verb {
     [XHA_VERB_CHECKPOINT] = { .run = xha_perform_checkpoint },
     [XHA_VERB_RESUME] = { .run = xha_perform_resume },
     [XHA_VERB_SCHED] = { .run = xha_perform_sched },
+    [XHA_VERB_GATE] = { .run = xha_perform_gate },
     [XHA_VERB_IMPORT] = { .run = xha_perform_import, .without_xen = true },
     [XHA_VERB_PARSE] = { .run = xha_perform_parse, .without_xen = true },
     [XHA_VERB_DESCRIBE] = { .run = xha_perform_describe },

@@ -47,6 +47,7 @@ void xha_perform_shutdown(struct xha_work *w);
 void xha_perform_resume(struct xha_work *w);
 void xha_perform_checkpoint(struct xha_work *w);
 void xha_perform_sched(struct xha_work *w);
+void xha_perform_gate(struct xha_work *w);
 void xha_perform_import(struct xha_work *w);
 void xha_perform_parse(struct xha_work *w);
 void xha_perform_describe(struct xha_work *w);
