@@ -228,7 +228,8 @@ static void tell_traffic(struct world *w)
     for (int i = 0; i < 8; i++) {
         struct xha_gate *gate;
 
-        n += world_hears(w, numbers + n, 2000, 1); /* some traffic without a gate */
+        n += world_hears(w, numbers + n, sizeof(numbers) / sizeof(*numbers) - n,
+                         1); /* some traffic without a gate */
         gate = make(16 << 20);
         usleep(30000);
         if (i % 2) {
@@ -241,7 +242,6 @@ static void tell_traffic(struct world *w)
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
     n += world_hears(w, numbers + n, sizeof(numbers) / sizeof(*numbers) - n, 200);
-    w->next = numbers[0];
     for (size_t i = 1; i < n; i++)
         overtaken += numbers[i] < numbers[i - 1];
     qsort(numbers, n, sizeof(*numbers), by_number);
@@ -254,7 +254,7 @@ static void tell_traffic(struct world *w)
           "8 gates come and go under traffic: of %zu packets none is lost (%u) or doubled (%u)", n, lost,
           doubled);
     remark("%u of them were overtaken", overtaken);
-    w->next = numbers[n - 1] + 1;
+    w->next = n ? numbers[n - 1] + 1 : *next;
     check(nothing_left(), "nothing is left");
 }
 

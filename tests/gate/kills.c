@@ -145,7 +145,6 @@ static bool can_be_completed(struct world *w)
     if (!gate)
         return false;
     world_hears(w, ignored, 0, 50);
-    first = w->next;
     guest_sends(w, 10);
     good = hears_nothing(w) && xha_gate_open(gate, err, sizeof(err)) == 0;
     world_hears(w, ignored, 0, 50);
@@ -184,7 +183,6 @@ static void tell_remove(struct world *w)
     bool through = false;
 
     for (int nth = 0; nth < 60 && !through; nth++) {
-        const uint32_t first = w->next;
         uint32_t after;
         bool good, shut;
         struct xha_gate *gate = fresh();
@@ -203,7 +201,6 @@ static void tell_remove(struct world *w)
         if (!good || nth == 0 || through)
             check(good && (through ? !shut : true), "removal, killed at request %d%s: %s; then by order", nth,
                   through ? " (never)" : "", shut ? "shut" : "open");
-        (void)first;
     }
     check(through, "a removal was killed at each of its requests");
 }
@@ -213,7 +210,6 @@ static void tell_epochs(struct world *w)
 {
     for (int nth = 0; nth < 8; nth++) {
         struct xha_gate *gate = fresh();
-        const uint32_t first = w->next;
         bool good;
 
         if (!gate)
@@ -224,7 +220,6 @@ static void tell_epochs(struct world *w)
         good = hears_nothing(w) && is_shut();
         xha_gate_close(gate);
         check(goes_by_order(w) && good, "barrier, killed at request %d: nothing comes", nth);
-        (void)first;
     }
     for (int nth = 0; nth < 4; nth++) {
         struct xha_gate *gate = fresh();

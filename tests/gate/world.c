@@ -161,6 +161,7 @@ size_t world_hears(struct world *w, uint32_t *numbers, size_t max, int quiet_ms)
         if (poll(&p, 1, quiet_ms) <= 0)
             return n;
         len = read(w->outside, &f, sizeof(f));
+        must(len >= 0 || errno == EAGAIN, "listening outside");
         number = take(&f, len);
         if (number && n < max)
             numbers[n++] = number;

@@ -40,7 +40,8 @@ static int find(struct xha_nl *nl, uint32_t domid, struct list *list_r, char *er
     if (rc == 0)
         return 0;
     xha_nl_close(nl);
-    return gate_fail(nl, rc, err, err_len, "the network devices cannot be listed");
+    gate_fail(nl, rc, err, err_len, "the network devices cannot be listed");
+    return -1;
 }
 
 int xha_gate_remove(uint32_t domid, int64_t until_ms, size_t *ports_r, char *err, size_t err_len)
