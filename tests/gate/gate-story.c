@@ -6,6 +6,8 @@
 #include "xhad/repl/announce.h"
 
 #include <arpa/inet.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -13,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -172,6 +175,34 @@ static void tell_open(struct world *w)
     check(does(xha_gate_open, gate) && hears_exactly(w, first, 5) && does(xha_gate_shut, gate),
           "opened by order it is known again");
     check(goes(gate) && nothing_left(), "nothing is left");
+}
+
+/* Somebody who talks through every device of the host, lldpd say. */
+static bool stranger_says(const char *name)
+{
+    const uint8_t frame[60] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02, 0, 0, 0, 0, 1, 0x88, 0xcc };
+    struct sockaddr_ll to = { .sll_family = AF_PACKET,
+                              .sll_ifindex = (int)if_nametoindex(name),
+                              .sll_halen = 6 };
+    int fd = socket(AF_PACKET, SOCK_RAW, 0);
+    bool sent =
+        sendto(fd, frame, sizeof(frame), 0, (struct sockaddr *)&to, sizeof(to)) == (ssize_t)sizeof(frame);
+
+    close(fd);
+    return sent;
+}
+
+static void tell_stranger(struct world *w)
+{
+    struct xha_gate *gate = make(LIMIT);
+    const uint32_t first = w->next;
+
+    guest_sends(w, 5);
+    check(stranger_says("xhg7.0"), "a program of the host's speaks through the gate");
+    guest_sends(w, 5);
+    check(does(xha_gate_barrier, gate) && does(xha_gate_release_one, gate) && hears_exactly(w, first, 10),
+          "it is heard by nobody, and the guest's epoch is right");
+    check(goes(gate) && nothing_left(), "nor does it keep the gate from being taken down");
 }
 
 static void tell_limit(struct world *w)
@@ -385,6 +416,7 @@ int main(void)
     tell_shut(&w);
     tell_epochs(&w);
     tell_open(&w);
+    tell_stranger(&w);
     tell_limit(&w);
     tell_traffic(&w);
     tell_others(&w);

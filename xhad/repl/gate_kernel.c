@@ -144,7 +144,7 @@ bool gate_is_whole(const struct gate_seen *seen)
 
 /* ---- taking down ---- */
 
-/* Until the ifb has passed on whatever it took: it counts what comes in and what goes on. */
+/* Until the ifb has passed on whatever it took: it counts what comes in, what goes on, and what is not a vif's. */
 static int wait_empty(struct xha_nl *nl, const struct gate_seen *seen, int64_t until_ms)
 {
     for (;;) {
@@ -156,7 +156,7 @@ static int wait_empty(struct xha_nl *nl, const struct gate_seen *seen, int64_t u
             rc = xha_nl_ask_one(nl, xha_nl_link_by_index(seen->ifb.ifindex), heed_link, &l);
         if (rc < 0)
             return rc;
-        if (q.held_packets == 0 && l.rx_packets == l.tx_packets)
+        if (q.held_packets == 0 && l.tx_packets + l.rx_dropped >= l.rx_packets)
             return 0;
         if (gate_now_us() / 1000 >= until_ms)
             return -ETIMEDOUT;
@@ -169,6 +169,21 @@ static void wait_passed(void)
 {
     if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) < 0)
         nap_ms(NO_BARRIER_MS);
+}
+
+/*
+ * The redirect is gone. The first grace period brings whatever still saw it into the ifb. One that is between the queue
+ * and the device is in neither's count, so after the second one is looked once more.
+ */
+static int wait_last(struct xha_nl *nl, const struct gate_seen *seen, int64_t until_ms)
+{
+    int rc = 0;
+
+    for (int i = 0; i < 2 && rc == 0; i++) {
+        wait_passed();
+        rc = wait_empty(nl, seen, until_ms);
+    }
+    return rc;
 }
 
 /* The empty ingress goes as well: it was made for the gate, or was of no use. */
@@ -202,8 +217,7 @@ static int unmake(struct xha_nl *nl, const struct gate_seen *seen, int64_t until
     }
     if (rc == 0 && plugged) {
         *what_r = "pass the last packets on in time";
-        wait_passed();
-        rc = wait_empty(nl, seen, until_ms);
+        rc = wait_last(nl, seen, until_ms);
     }
     if (rc == 0 && seen->ours) {
         *what_r = "be removed";

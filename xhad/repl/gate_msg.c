@@ -262,6 +262,7 @@ bool xha_nl_read_link(const struct nlmsghdr *reply, struct xha_nl_link *link_r)
     copy_struct(tb[IFLA_STATS64], &stats, sizeof(stats));
     link_r->rx_packets = stats.rx_packets;
     link_r->tx_packets = stats.tx_packets;
+    link_r->rx_dropped = stats.rx_dropped;
     return true;
 }
 

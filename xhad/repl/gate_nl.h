@@ -72,7 +72,7 @@ struct xha_nl_link {
     int ifindex, master;
     bool up;
     char name[16], kind[16], alias[64]; /* kind: "ifb", "bridge", …; "" of hardware */
-    uint64_t rx_packets, tx_packets;
+    uint64_t rx_packets, tx_packets, rx_dropped;
 };
 bool xha_nl_read_link(const struct nlmsghdr *reply, struct xha_nl_link *link_r);
 
