@@ -5,7 +5,7 @@
  *   guest → vif3.0 ingress ─(matchall, mirred redirect: every protocol)→ xhg3.0 (ifb) egress: plug → vif3.0 → bridge
  *
  * All of it lives in the kernel (sch_plug, ifb, sch_ingress, cls_matchall, act_mirred) and stays as it is when the process
- * dies: a gate fails closed. It is a library, since the end of an epoch is on the guest's suspended time: two small
+ * dies: a gate fails closed. It is a library, since the end of an epoch is on the guest's suspended time: a few small
  * system calls for all devices of a domain. Each names the ifb by domain and device, so that any process finds a gate
  * again by looking.
  *
