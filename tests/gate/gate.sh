@@ -66,8 +66,8 @@ mkdir -p "$T"/root/{bin/box,lib,lib64,proc,sys,dev,tmp}
     unsquashfs -q -n -d "$T/image" "$LAB_BASE/dom0.sqsh" usr/lib/modules &&
         ln -s usr/lib "$T/image/lib" &&
         modules_copy "$T/image" "$kernel" "$T/root" ifb bridge tun sch_plug sch_ingress cls_matchall act_mirred &&
-        add_programs "$(command -v busybox)" "$(command -v ip)" "$(command -v tc)" "$(command -v bridge)" "$story" &&
-        ln -s busybox "$T/root/bin/sh" &&
+        add_programs "$(command -v busybox)" "$(command -v dash)" "$(command -v ip)" "$(command -v tc)" "$(command -v bridge)" "$story" &&
+        ln -s dash "$T/root/bin/sh" &&
         install -m 755 "$XHA_SRC/tests/gate/init" "$T/root/init" &&
         (cd "$T/root" && find . | cpio -o -H newc --quiet -R 0:0) >"$T/initrd"
 } >"$T/log" 2>&1 || die "the machine's file system cannot be packed: $(tail -n 3 "$T/log" | tr '\n' ' ')"
@@ -84,4 +84,4 @@ if ! grep -q '^TAP-END' <(tr -d '\r' <"$T/console"); then
     echo "Bail out! the story was not told to its end (QEMU's status is $status)"
     exit 1
 fi
-! grep -q '^not ok' "$T/tap"
+! grep -qE '^(not ok|Bail out)' "$T/tap"
