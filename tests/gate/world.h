@@ -29,8 +29,8 @@ void world_end(struct world *w);
 /* n frames, protocols in turn, as the guest's. */
 void guest_sends(struct world *w, unsigned n);
 /*
- * What has left, into a list of numbers, until none has come for quiet_ms. Returns how many; they and their bytes are checked to be
- * whole.
+ * What has left, as a list of numbers, until none has come for quiet_ms; or, when that is -1, until there are max. Returns how many;
+ * their bytes are checked to be whole.
  */
 size_t world_hears(struct world *w, uint32_t *numbers, size_t max, int quiet_ms);
 

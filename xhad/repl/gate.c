@@ -29,7 +29,7 @@ struct port {
     uint64_t committed_bytes; /* of all that may have left by now */
     uint64_t sealed_bytes;    /* SEALED: ... when that epoch is let out */
     struct xha_nl_qdisc q, before;
-    bool seen;
+    bool found, seen;
 };
 
 struct xha_gate {
@@ -161,6 +161,63 @@ static int look_barrier_look(struct xha_gate *gate, char *err, size_t err_len)
     return check_answers(gate, rc, failed / 3, err, err_len);
 }
 
+/* ---- news of devices ---- */
+
+struct news {
+    const struct xha_gate *gate;
+    char *what;
+    size_t what_len;
+    bool making; /* then the gate's own devices come and change */
+    bool any;
+};
+
+static void tell_news(struct news *news, const char *name, const char *what)
+{
+    news->any = true;
+    snprintf(news->what, news->what_len, "network device %s %s", name, what);
+}
+
+/* Of the link messages, most are none of the domain's. */
+static void heed_news(const struct nlmsghdr *reply, size_t index, void *arg)
+{
+    struct news *news = arg;
+    const struct xha_gate *gate = news->gate;
+    struct xha_nl_link link;
+    char mine[24];
+
+    (void)index;
+    if (news->any || gate->n == 0 || !xha_nl_read_link(reply, &link))
+        return;
+    for (size_t i = 0; i < gate->n; i++) {
+        const struct port *p = &gate->ports[i];
+
+        if (link.ifindex != p->vif && link.ifindex != p->ifb)
+            continue;
+        if (news->making)
+            return;
+        if (reply->nlmsg_type == RTM_DELLINK)
+            tell_news(news, link.name, "went");
+        else if (link.ifindex == p->ifb && !link.up)
+            tell_news(news, link.name, "was brought down");
+        return; /* renamed, or into a bridge: it is gated as before */
+    }
+    snprintf(mine, sizeof(mine), "vif%" PRIu32 ".", gate->ports[0].name.domid);
+    if (reply->nlmsg_type == RTM_NEWLINK && strncmp(link.name, mine, strlen(mine)) == 0)
+        tell_news(news, link.name, "came");
+}
+
+bool xha_gate_vifs_changed(struct xha_gate *gate, char *what_r, size_t what_len)
+{
+    struct news news = { .gate = gate, .what = what_r, .what_len = what_len };
+    int rc = xha_nl_listen(&gate->news, heed_news, &news);
+
+    if (rc < 0 && !news.any) {
+        snprintf(what_r, what_len, "the kernel's news of network devices were lost: %s", strerror(-rc));
+        return true;
+    }
+    return news.any;
+}
+
 /* ---- setting up ---- */
 
 void xha_gate_close(struct xha_gate *gate)
@@ -172,29 +229,50 @@ void xha_gate_close(struct xha_gate *gate)
     free(gate);
 }
 
-/* 0, or -1: none of the ports that this call made is left. */
-static int make_all(struct xha_gate *gate, uint32_t limit_bytes, char *err, size_t err_len)
+/* Takes back what this call has made of the first n ports; what was found stays. */
+static void take_back(struct xha_gate *gate, size_t n)
 {
     char ignored[XHA_GATE_TEXT];
-    bool found[XHA_GATE_PORTS_MAX], any = false;
+
+    while (n-- > 0)
+        if (!gate->ports[n].found)
+            gate_unmake(&gate->nl, &gate->ports[n].name, gate_now_us() / 1000 + ROLLBACK_MS, ignored,
+                        sizeof(ignored));
+}
+
+static int make_all(struct xha_gate *gate, uint32_t limit_bytes, char *err, size_t err_len)
+{
+    bool any = false;
 
     for (size_t i = 0; i < gate->n; i++) {
         struct port *p = &gate->ports[i];
         struct gate_seen seen;
 
-        if (gate_make(&gate->nl, &p->name, limit_bytes, &seen, &found[i], err, err_len) < 0) {
-            while (i-- > 0)
-                if (!found[i])
-                    gate_unmake(&gate->nl, &gate->ports[i].name, gate_now_us() / 1000 + ROLLBACK_MS, ignored,
-                                sizeof(ignored));
+        if (gate_make(&gate->nl, &p->name, limit_bytes, &seen, &p->found, err, err_len) < 0) {
+            take_back(gate, i);
             return -1;
         }
         p->vif = seen.vif;
         p->ifb = seen.ifb.ifindex;
-        any = any || found[i];
+        any = any || p->found;
     }
     gate->state = any ? XHA_GATE_FOUND : XHA_GATE_SHUT;
     return 0;
+}
+
+/* What the making itself has caused. A device that came meanwhile is none of it. */
+static int forget_own_news(struct xha_gate *gate, char *err, size_t err_len)
+{
+    char what[64] = "";
+    struct news news = { .gate = gate, .what = what, .what_len = sizeof(what), .making = true };
+    int rc = xha_nl_listen(&gate->news, heed_news, &news);
+
+    if (gate->n == 0 || (rc == 0 && !news.any))
+        return 0;
+    take_back(gate, gate->n);
+    snprintf(err, err_len, "the gate of %s is not set up: %s meanwhile; it can be tried again",
+             gate->ports[0].name.vif, news.any ? what : strerror(-rc));
+    return -1;
 }
 
 int xha_gate_set_up(const struct xha_gate_port *ports, size_t n, uint32_t limit_bytes,
@@ -225,6 +303,8 @@ int xha_gate_set_up(const struct xha_gate_port *ports, size_t n, uint32_t limit_
         gate_fail(&gate->nl, rc, err, err_len, "the kernel's network cannot be talked to");
     else
         rc = make_all(gate, limit_bytes, err, err_len);
+    if (rc == 0)
+        rc = forget_own_news(gate, err, err_len);
     if (rc < 0) {
         xha_gate_close(gate);
         return -1;
@@ -405,58 +485,6 @@ int xha_gate_stats(struct xha_gate *gate, struct xha_gate_stats *stats_r, char *
     }
     *stats_r = s;
     return 0;
-}
-
-struct news {
-    const struct xha_gate *gate;
-    char *what;
-    size_t what_len;
-    bool any;
-};
-
-static void tell_news(struct news *news, const char *name, const char *what)
-{
-    news->any = true;
-    snprintf(news->what, news->what_len, "network device %s %s", name, what);
-}
-
-/* Of the link messages, most are none of the domain's. */
-static void heed_news(const struct nlmsghdr *reply, size_t index, void *arg)
-{
-    struct news *news = arg;
-    const struct xha_gate *gate = news->gate;
-    struct xha_nl_link link;
-    char mine[24];
-
-    (void)index;
-    if (news->any || gate->n == 0 || !xha_nl_read_link(reply, &link))
-        return;
-    for (size_t i = 0; i < gate->n; i++) {
-        const struct port *p = &gate->ports[i];
-
-        if (link.ifindex != p->vif && link.ifindex != p->ifb)
-            continue;
-        if (reply->nlmsg_type == RTM_DELLINK)
-            tell_news(news, link.name, "went");
-        else if (link.ifindex == p->ifb && !link.up)
-            tell_news(news, link.name, "was brought down");
-        return; /* renamed, or into a bridge: it is gated as before */
-    }
-    snprintf(mine, sizeof(mine), "vif%" PRIu32 ".", gate->ports[0].name.domid);
-    if (reply->nlmsg_type == RTM_NEWLINK && strncmp(link.name, mine, strlen(mine)) == 0)
-        tell_news(news, link.name, "came");
-}
-
-bool xha_gate_vifs_changed(struct xha_gate *gate, char *what_r, size_t what_len)
-{
-    struct news news = { .gate = gate, .what = what_r, .what_len = what_len };
-    int rc = xha_nl_listen(&gate->news, heed_news, &news);
-
-    if (rc < 0 && !news.any) {
-        snprintf(what_r, what_len, "the kernel's news of network devices were lost: %s", strerror(-rc));
-        return true;
-    }
-    return news.any;
 }
 
 /* ---- the end ---- */

@@ -50,7 +50,8 @@ struct xha_gate;
 /*
  * Makes the gate of these ports, or finds it. Each is plugged before its traffic is redirected; what has half been made is
  * made anew. When one port cannot be had, those made by this call are taken down without loss. limit_bytes: held
- * at most for each port, more is dropped (and counted). The gate is freed by xha_gate_close().
+ * at most for each port, more is dropped (and counted). A device that comes while this works is an error; one that came
+ * between the caller's list of ports and this call is not seen: list them once more. The gate is freed by xha_gate_close().
  */
 int xha_gate_set_up(const struct xha_gate_port *ports, size_t n, uint32_t limit_bytes,
                     struct xha_gate **gate_r, char *err, size_t err_len);
