@@ -269,7 +269,7 @@ static void tell_traffic(struct world *w)
     for (int i = 0; i < 8; i++) {
         struct xha_gate *gate;
 
-        n += world_hears(w, numbers + n, 500, -1); /* some without a gate */
+        n += world_hears(w, numbers + n, 500, UNTIL_MAX); /* some without a gate */
         __atomic_store_n(&talk->heard, (uint32_t)n, __ATOMIC_SEQ_CST);
         gate = make(16 << 20);
         usleep(30000);

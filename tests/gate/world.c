@@ -16,9 +16,10 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define MAGIC      0x78686767u
-#define NOTHING_MS 150
-#define QUIET_MS   60
+#define MAGIC       0x78686767u
+#define NOTHING_MS  100
+#define QUIET_MS    40
+#define PATIENCE_MS 3000
 
 const uint16_t protocols[PROTOCOLS] = { 0x0806, 0x0800, 0x86dd, 0x88b5, 0x8100 };
 
@@ -192,29 +193,32 @@ static uint32_t take(const struct frame *f, ssize_t len)
 
 size_t world_hears(struct world *w, uint32_t *numbers, size_t max, int quiet_ms)
 {
+    const int wait_ms = quiet_ms == UNTIL_MAX ? PATIENCE_MS : quiet_ms;
     size_t n = 0;
 
-    for (;;) {
+    while (quiet_ms != UNTIL_MAX || n < max) {
         struct pollfd p = { .fd = w->outside, .events = POLLIN };
         struct frame f;
         ssize_t len;
         uint32_t number;
 
-        if ((quiet_ms < 0 && n == max) || poll(&p, 1, quiet_ms) <= 0)
-            return n;
+        if (poll(&p, 1, wait_ms) <= 0)
+            break;
         len = read(w->outside, &f, sizeof(f));
         must(len >= 0 || errno == EAGAIN, "listening outside");
         number = take(&f, len);
         if (number && n < max)
             numbers[n++] = number;
     }
+    return n;
 }
 
 bool hears_exactly(struct world *w, uint32_t first, unsigned n)
 {
     static uint32_t numbers[20000];
-    const size_t got = world_hears(w, numbers, sizeof(numbers) / sizeof(*numbers), QUIET_MS);
+    size_t got = world_hears(w, numbers, n, UNTIL_MAX);
 
+    got += world_hears(w, numbers + got, 20000 - got, QUIET_MS);
     for (size_t i = 0; i < got && i < n; i++)
         if (numbers[i] != first + i) {
             remark("frame %u came where %u should", numbers[i], (unsigned)(first + i));

@@ -29,9 +29,10 @@ void world_end(struct world *w);
 /* n frames, protocols in turn, as the guest's. */
 void guest_sends(struct world *w, unsigned n);
 /*
- * What has left, as a list of numbers, until none has come for quiet_ms; or, when that is -1, until there are max. Returns how many;
- * their bytes are checked to be whole.
+ * What has left, as a list of numbers, until none has come for quiet_ms; UNTIL_MAX: until there are max, or none has come
+ * for long. Returns how many; their bytes are checked to be whole.
  */
+#define UNTIL_MAX (-1)
 size_t world_hears(struct world *w, uint32_t *numbers, size_t max, int quiet_ms);
 
 /* All of first .. first + n - 1 and nothing else, in order. */
