@@ -129,7 +129,7 @@ static void replica_is_read_as_written(void **state)
 
     (void)state;
     job.verb = XHA_VERB_REPLICATE_OUT;
-    job.replica = (struct xha_job_replica){ 20, 1000, 100, 500, 256, 64 };
+    job.replica = (struct xha_job_replica){ 20, 1000, 100, 500, 256, 64, 16384, "unsafe" };
     assert_int_equal(xha_job_write(path, &job, err, sizeof err), 0);
     assert_int_equal(xha_job_read(path, &got, err, sizeof err), 0);
     assert_int_equal(got.verb, XHA_VERB_REPLICATE_OUT);
@@ -142,7 +142,7 @@ static void replica_is_read_as_written(void **state)
 
 static void epochs_are_lines(void **state)
 {
-    const struct xha_job_epoch epoch = { INT64_MAX, 2, 3, 4, 5, 6, 7, 8, 9, 10 };
+    const struct xha_job_epoch epoch = { INT64_MAX, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, INT64_MAX };
     struct xha_job_epoch got;
     char line[1024], step[32];
     uint64_t done, total;

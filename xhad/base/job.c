@@ -83,10 +83,12 @@ static json_t *move_json(const struct xha_job_move *m)
 
 static json_t *replica_json(const struct xha_job_replica *r)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "interval_min_ms", (json_int_t)r->interval_min_ms,
-                     "interval_max_ms", (json_int_t)r->interval_max_ms, "max_pause_permille",
-                     (json_int_t)r->max_pause_permille, "silence_ms", (json_int_t)r->silence_ms, "copies_mib",
-                     (json_int_t)r->copies_mib, "held_mib", (json_int_t)r->held_mib);
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "interval_min_ms",
+                     (json_int_t)r->interval_min_ms, "interval_max_ms", (json_int_t)r->interval_max_ms,
+                     "max_pause_permille", (json_int_t)r->max_pause_permille, "silence_ms",
+                     (json_int_t)r->silence_ms, "copies_mib", (json_int_t)r->copies_mib, "held_mib",
+                     (json_int_t)r->held_mib, "queue_max_kib", (json_int_t)r->queue_max_kib, "disks",
+                     r->disks);
 }
 
 static int write_json(const char *path, json_t *json, char *err, size_t err_len)
@@ -268,6 +270,8 @@ static void read_replica(struct reader *rd, json_t *obj, struct xha_job_replica 
     r->silence_ms = (uint32_t)get_int(rd, obj, "silence_ms", 0, 60000);
     r->copies_mib = (uint32_t)get_int(rd, obj, "copies_mib", 0, 1 << 20);
     r->held_mib = (uint32_t)get_int(rd, obj, "held_mib", 0, 1 << 20);
+    r->queue_max_kib = (uint32_t)get_int(rd, obj, "queue_max_kib", 0, 1 << 20);
+    get_text(rd, obj, "disks", r->disks, sizeof r->disks);
 }
 
 int xha_job_read(const char *path, struct xha_job *job_r, char *err, size_t err_len)
@@ -405,14 +409,16 @@ bool xha_job_progress_parse_pace(const char *line, size_t len, struct xha_job_pa
 
 void xha_job_tell_epoch(int fd, const struct xha_job_epoch *e)
 {
-    char line[512];
+    char line[768];
     int len = snprintf(line, sizeof line,
                        "{\"epoch\":{\"number\":%" PRIu64 ",\"pages\":%" PRIu64 ",\"raw_bytes\":%" PRIu64
                        ",\"sent_bytes\":%" PRIu64 ",\"suspend_us\":%" PRId64 ",\"scan_us\":%" PRId64
                        ",\"copy_us\":%" PRId64 ",\"resume_us\":%" PRId64 ",\"commit_us\":%" PRId64
-                       ",\"interval_us\":%" PRId64 "}}\n",
+                       ",\"interval_us\":%" PRId64 ",\"held_packets\":%" PRIu64 ",\"held_bytes\":%" PRIu64
+                       ",\"dropped_packets\":%" PRIu64 ",\"delay_us\":%" PRId64 "}}\n",
                        e->number, e->pages, e->raw_bytes, e->sent_bytes, e->suspend_us, e->scan_us,
-                       e->copy_us, e->resume_us, e->commit_us, e->interval_us);
+                       e->copy_us, e->resume_us, e->commit_us, e->interval_us, e->held_packets, e->held_bytes,
+                       e->dropped_packets, e->delay_us);
 
     if (len > 0 && (size_t)len < sizeof line)
         (void)xha_write_all(fd, line, (size_t)len);
@@ -436,6 +442,10 @@ bool xha_job_epoch_parse(const char *line, size_t len, struct xha_job_epoch *epo
         .resume_us = get_int(&rd, e, "resume_us", 0, INT64_MAX),
         .commit_us = get_int(&rd, e, "commit_us", 0, INT64_MAX),
         .interval_us = get_int(&rd, e, "interval_us", 0, INT64_MAX),
+        .held_packets = (uint64_t)get_int(&rd, e, "held_packets", 0, INT64_MAX),
+        .held_bytes = (uint64_t)get_int(&rd, e, "held_bytes", 0, INT64_MAX),
+        .dropped_packets = (uint64_t)get_int(&rd, e, "dropped_packets", 0, INT64_MAX),
+        .delay_us = get_int(&rd, e, "delay_us", 0, INT64_MAX),
     };
     json_decref(json);
     return epoch_r->number > 0 && !rd.bad;

@@ -109,6 +109,8 @@ struct xha_job_replica {
     uint32_t silence_ms;                       /* ... after which the other end counts as gone */
     uint32_t copies_mib;                       /* of pages, for deltas; the smaller one of both ends' holds */
     uint32_t held_mib;                         /* OUT: of what is not yet sent; IN: of epochs */
+    uint32_t queue_max_kib;                    /* OUT: of output that the gate holds back, each device */
+    char disks[16]; /* OUT: a domain with writable ones: "refuse" or "", "unsafe", "gated" */
 };
 
 struct xha_job {
@@ -198,6 +200,10 @@ struct xha_job_epoch {
     int64_t suspend_us, scan_us, copy_us, resume_us; /* of the pause: these four, one after the other */
     int64_t commit_us;   /* from the guest's running again to the backup's acknowledgement */
     int64_t interval_us; /* how long the guest may run now */
+    /* Of the guest's output, over all network devices; 0 for a domain without. */
+    uint64_t held_packets, held_bytes; /* behind the gate now, of the epoch that runs */
+    uint64_t dropped_packets;          /* since protection began: they found no room there */
+    int64_t delay_us;                  /* what the oldest packet of this epoch has waited */
 };
 
 void xha_job_tell_epoch(int fd, const struct xha_job_epoch *epoch);
