@@ -267,10 +267,10 @@ static void read_replica(struct reader *rd, json_t *obj, struct xha_job_replica 
     r->interval_min_ms = (uint32_t)get_int(rd, obj, "interval_min_ms", 0, 3600000);
     r->interval_max_ms = (uint32_t)get_int(rd, obj, "interval_max_ms", 0, 3600000);
     r->max_pause_permille = (uint32_t)get_int(rd, obj, "max_pause_permille", 0, 500);
-    r->silence_ms = (uint32_t)get_int(rd, obj, "silence_ms", 0, 60000);
+    r->silence_ms = (uint32_t)get_int(rd, obj, "silence_ms", 0, 3 * 60000);
     r->copies_mib = (uint32_t)get_int(rd, obj, "copies_mib", 0, 1 << 20);
     r->held_mib = (uint32_t)get_int(rd, obj, "held_mib", 0, 1 << 20);
-    r->queue_max_kib = (uint32_t)get_int(rd, obj, "queue_max_kib", 0, 1 << 20);
+    r->queue_max_kib = (uint32_t)get_int(rd, obj, "queue_max_kib", 0, 1 << 22);
     get_text(rd, obj, "disks", r->disks, sizeof r->disks);
 }
 

@@ -5,9 +5,11 @@
  * descriptor 3; the worker takes the locks, works, writes RUN/jobs/ID.done and exits. The lock of ID.job
  * lives exactly as long as the worker, from before its exec on; so a restarted xhad can tell a worker that is
  * still at it (locked) from one that is gone without an answer (free, no .done: UNKNOWN). The lock of
- * RUN/jobs/UUID.lock keeps two workers from one domain.
+ * RUN/jobs/UUID.lock keeps two workers from one domain; RUN/jobs/UUID.repl.lock the sender of its replication from the
+ * worker that opens its gate, both of which go on beside other work.
  *
- * Standard output of a worker is for progress lines alone, standard error for people (ID.log).
+ * Standard output of a worker is for progress lines alone, standard error for people (ID.log). The former is a FIFO,
+ * RUN/jobs/ID.out, out of which a restarted xhad reads on; the worker never waits for it, and what does not fit is lost.
  */
 #ifndef XHA_BASE_JOB_H
 #define XHA_BASE_JOB_H

@@ -46,14 +46,21 @@ static int lock_within(int fd, int64_t wait_ms)
     }
 }
 
-static int lock_domain(const char *job_path, const struct xha_uuid *uuid, int *fd_r, char *err,
-                       size_t err_len)
+/* What a worker of that verb keeps others of its domain from: NULL: from nothing. */
+static const char *lock_of(enum xha_verb verb)
+{
+    if (verb == XHA_VERB_REPLICATE_OUT || verb == XHA_VERB_GATE)
+        return "repl.lock"; /* beside whatever else is done with it, but not beside each other */
+    return verb < XHA_VERB_PARSE ? "lock" : NULL;
+}
+
+static int lock_domain(const char *job_path, const struct xha_job *job, int *fd_r, char *err, size_t err_len)
 {
     XHA_CLEANUP_CLOSE int fd = -1;
     char path[PATH_MAX], text[XHA_UUID_TEXT];
     const char *slash = strrchr(job_path, '/');
-    int r = snprintf(path, sizeof path, "%.*s/%s.lock", slash ? (int)(slash - job_path) : 1,
-                     slash ? job_path : ".", xha_uuid_format(uuid, text));
+    int r = snprintf(path, sizeof path, "%.*s/%s.%s", slash ? (int)(slash - job_path) : 1,
+                     slash ? job_path : ".", xha_uuid_format(&job->uuid, text), lock_of(job->verb));
 
     if (r < 0 || (size_t)r >= sizeof path) {
         snprintf(err, err_len, "%s: path too long", job_path);
@@ -86,8 +93,8 @@ int xha_job_lock(const char *job_path, const struct xha_job *job, struct xha_job
                  errno == EWOULDBLOCK ? "another worker has this job" : strerror(errno));
         return -1;
     }
-    if (job->verb < XHA_VERB_PARSE && !xha_uuid_is_nil(&job->uuid) &&
-        lock_domain(job_path, &job->uuid, &domain_fd, err, err_len) < 0)
+    if (lock_of(job->verb) && !xha_uuid_is_nil(&job->uuid) &&
+        lock_domain(job_path, job, &domain_fd, err, err_len) < 0)
         return -1;
     locks_r->job_fd = xha_steal_fd(&fd);
     locks_r->domain_fd = domain_fd;

@@ -185,7 +185,7 @@ static const struct xha_param rows[] = {
       .offset = AT(replication.interval_max), .dflt = 500, .min = 5, .max = 10 * SECOND,
       .doc = "seconds that are never chosen more of: what the guest sends waits for so long" },
     { .name = "replication.max_pause_share", .type = XHA_PARAM_INT, .live = true,
-      .offset = AT(replication.max_pause_share), .dflt = 10, .min = 1, .max = 90,
+      .offset = AT(replication.max_pause_share), .dflt = 10, .min = 1, .max = 50,
       .doc = "percent of its time that the guest may stand still for epochs, where the interval is chosen" },
     { .name = "replication.silence", .type = XHA_PARAM_SECONDS, .live = true,
       .offset = AT(replication.silence), .dflt = 500, .min = 100, .max = MINUTE,

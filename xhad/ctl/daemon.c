@@ -209,13 +209,15 @@ static int open_state(struct xha_daemon *d, char *err, size_t err_len)
 
 static int open_rooms(struct xha_daemon *d, char *err, size_t err_len)
 {
+    const struct xha_jobs_told told = { .progress = xha_step_progress, .epoch = xha_step_epoch, .user = d };
+
     d->alarms = xha_alarms_new(&d->loop, d->conf.alarm_dir, d->conf.alarm_rate);
     d->observer = xha_observer_new(&d->loop, &observer_ops, d);
     if (!d->alarms || !d->observer) {
         snprintf(err, err_len, "no memory");
         return -1;
     }
-    d->jobs = xha_jobs_new(&d->loop, d->conf.run_dir, d->conf.helper, xha_step_progress, d, err, err_len);
+    d->jobs = xha_jobs_new(&d->loop, d->conf.run_dir, d->conf.helper, &told, err, err_len);
     if (!d->jobs)
         return -1;
     d->control = xha_control_new(&d->loop, d->conf.run_dir, xha_cmd, d, err, err_len);

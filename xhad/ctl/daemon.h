@@ -86,6 +86,8 @@ int xha_step_cluster(struct xha_daemon *d, const struct xha_cluster_event *ev);
 void xha_step_done(void *daemon, const struct xha_job *job, const struct xha_job_done *done);
 void xha_step_progress(void *daemon, const struct xha_job *job, const char *step, uint64_t done,
                        uint64_t total, const struct xha_job_pace *pace);
+/* An epoch of a replicated domain is committed. */
+void xha_step_epoch(void *daemon, const struct xha_job *job, const struct xha_job_epoch *epoch);
 /* An alarm that is not the core's. domain may be NULL. */
 void xha_step_alarm(struct xha_daemon *d, const char *kind, enum xha_severity severity,
                     const struct xha_domain *domain, const char *text);

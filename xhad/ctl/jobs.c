@@ -5,6 +5,7 @@
  * looked at every ADOPTED_POLL_MS. Finding and ending an adopted worker that is late: jobs_proc.c.
  */
 #include "xhad/ctl/jobs.h"
+#include "xhad/ctl/jobs_output.h"
 #include "xhad/ctl/jobs_proc.h"
 #include "xhad/ctl/clock.h"
 #include "xhad/ctl/lines.h"
@@ -46,8 +47,7 @@ struct xha_jobs {
     uv_loop_t *loop;
     char dir[XHA_JOB_PATH_MAX];
     const char *helper;
-    xha_jobs_progress_cb *progress;
-    void *progress_user;
+    struct xha_jobs_told told;
     struct running *first;
     uint64_t next_question;
 };
@@ -85,7 +85,7 @@ static bool is_deed(enum xha_verb verb)
 }
 
 struct xha_jobs *xha_jobs_new(uv_loop_t *loop, const char *run_dir, const char *helper,
-                              xha_jobs_progress_cb *progress, void *progress_user, char *err, size_t err_len)
+                              const struct xha_jobs_told *told, char *err, size_t err_len)
 {
     struct xha_jobs *jobs = calloc(1, sizeof *jobs);
     int r;
@@ -96,8 +96,7 @@ struct xha_jobs *xha_jobs_new(uv_loop_t *loop, const char *run_dir, const char *
     }
     jobs->helper = helper;
     jobs->loop = loop;
-    jobs->progress = progress;
-    jobs->progress_user = progress_user;
+    jobs->told = *told;
     r = snprintf(jobs->dir, sizeof jobs->dir, "%s/jobs", run_dir);
     /* Room for "/ID.done.tmp" behind it. */
     if (r < 0 || (size_t)r + 64 >= sizeof jobs->dir || xha_mkdir_p(jobs->dir, 0700) < 0) {
@@ -118,19 +117,41 @@ void xha_jobs_free(struct xha_jobs *jobs)
     free(jobs);
 }
 
+/* The worker of this deed that is still at it, or NULL. */
+static struct running *worker_of(const struct xha_jobs *jobs, uint64_t id)
+{
+    for (struct running *w = jobs->first; w; w = w->next)
+        if (is_deed(w->job.verb) && w->job.id == id && !w->ended && (w->adopted || w->process.pid > 0))
+            return w;
+    return NULL;
+}
+
 void xha_jobs_cancel(struct xha_jobs *jobs, uint64_t id)
 {
-    for (struct running *w = jobs->first; w; w = w->next) {
-        if (!is_deed(w->job.verb) || w->job.id != id || w->ended)
-            continue;
-        xha_log(XHA_LOG_INFO, "worker is asked to end", XHA_S("domain", w->job.name),
-                XHA_S("verb", xha_verb_name(w->job.verb)), XHA_U("id", id));
-        if (w->adopted)
-            xha_jobs_proc_kill(w->path, SIGTERM);
-        else if (w->process.pid > 0)
-            kill(-w->process.pid, SIGTERM);
+    struct running *w = worker_of(jobs, id);
+
+    if (!w)
         return;
-    }
+    xha_log(XHA_LOG_INFO, "worker is asked to end", XHA_S("domain", w->job.name),
+            XHA_S("verb", xha_verb_name(w->job.verb)), XHA_U("id", id));
+    if (w->adopted)
+        xha_jobs_proc_kill(w->path, SIGTERM);
+    else
+        kill(-w->process.pid, SIGTERM);
+}
+
+void xha_jobs_promote(struct xha_jobs *jobs, uint64_t id)
+{
+    struct running *w = worker_of(jobs, id);
+
+    if (!w || w->job.verb != XHA_VERB_REPLICATE_IN)
+        return;
+    xha_log(XHA_LOG_INFO, "worker is told to promote its copy", XHA_S("domain", w->job.name),
+            XHA_U("id", id));
+    if (w->adopted)
+        xha_jobs_proc_tell(w->path, SIGUSR1);
+    else
+        kill(w->process.pid, SIGUSR1);
 }
 
 bool xha_jobs_has(const struct xha_jobs *jobs, uint64_t id)
@@ -186,7 +207,7 @@ static void close_handles(struct running *w)
 
 static void remove_files(const char *job_path)
 {
-    static const char *const ending[] = { ".log", ".job", ".done" };
+    static const char *const ending[] = { ".log", ".out", ".job", ".done" };
     char path[XHA_JOB_PATH_MAX];
 
     for (size_t i = 0; i < sizeof ending / sizeof *ending; i++)
@@ -296,13 +317,17 @@ static void on_deadline(uv_timer_t *timer)
 static void on_line(void *user, const char *line, size_t len)
 {
     struct running *w = user;
+    const struct xha_jobs_told *told = &w->jobs->told;
+    struct xha_job_epoch epoch;
     struct xha_job_pace pace;
     char step[64];
     uint64_t done, total;
 
     if (xha_job_progress_parse(line, len, step, sizeof step, &done, &total))
-        w->jobs->progress(w->jobs->progress_user, &w->job, step, done, total,
-                          xha_job_progress_parse_pace(line, len, &pace) ? &pace : NULL);
+        told->progress(told->user, &w->job, step, done, total,
+                       xha_job_progress_parse_pace(line, len, &pace) ? &pace : NULL);
+    else if (w->job.verb == XHA_VERB_REPLICATE_OUT && xha_job_epoch_parse(line, len, &epoch))
+        told->epoch(told->user, &w->job, &epoch);
 }
 
 static void on_output(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
@@ -322,6 +347,25 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     (void)handle;
     (void)suggested;
     *buf = uv_buf_init(room, sizeof room);
+}
+
+static void read_output(struct running *w)
+{
+    uv_read_start((uv_stream_t *)&w->output, on_alloc, on_output);
+}
+
+/* The entry owns fd, whatever comes of it. */
+static int take_output(struct running *w, int fd)
+{
+    int r;
+
+    uv_pipe_init(w->jobs->loop, &w->output, 0);
+    w->output.data = w;
+    w->handles++;
+    r = uv_pipe_open(&w->output, fd);
+    if (r < 0)
+        close(fd);
+    return r;
 }
 
 static void on_refused(uv_timer_t *timer)
@@ -365,13 +409,13 @@ static int prepare(struct running *w)
     return xha_steal_fd(&fd);
 }
 
-static int spawn(struct running *w, int lock_fd, int log_fd)
+static int spawn(struct running *w, int lock_fd, int output_fd, int log_fd)
 {
     char work[] = "work", helper[XHA_JOB_PATH_MAX];
     char *argv[] = { helper, work, w->path, NULL };
     uv_stdio_container_t io[4] = {
         { .flags = UV_IGNORE },
-        { .flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&w->output },
+        { .flags = UV_INHERIT_FD, .data.fd = output_fd },
         { .flags = UV_INHERIT_FD, .data.fd = log_fd },
         { .flags = UV_INHERIT_FD, .data.fd = lock_fd },
     };
@@ -385,18 +429,17 @@ static int spawn(struct running *w, int lock_fd, int log_fd)
     };
 
     snprintf(helper, sizeof helper, "%s", w->jobs->helper);
-    uv_pipe_init(w->jobs->loop, &w->output, 0);
-    w->output.data = w->process.data = w;
-    w->handles += 2; /* a failed uv_spawn() leaves a process handle to be closed as well */
+    w->process.data = w;
+    w->handles++; /* a failed uv_spawn() leaves a process handle to be closed as well */
     return uv_spawn(w->jobs->loop, &w->process, &options);
 }
 
 static int try_start(struct running *w)
 {
     XHA_CLEANUP_CLOSE int lock_fd = prepare(w);
-    XHA_CLEANUP_CLOSE int log_fd = -1;
+    XHA_CLEANUP_CLOSE int log_fd = -1, output_fd = -1;
     char log[XHA_JOB_PATH_MAX];
-    int r;
+    int r, reader;
 
     if (lock_fd < 0)
         return -1;
@@ -406,7 +449,13 @@ static int try_start(struct running *w)
         snprintf(w->refused, sizeof w->refused, "%.200s: cannot be written: %s", log, strerror(errno));
         return -1;
     }
-    r = spawn(w, lock_fd, log_fd);
+    if (xha_jobs_output_make(w->path, &reader, &output_fd) < 0 || (r = take_output(w, reader)) < 0) {
+        snprintf(w->refused, sizeof w->refused, "%.200s: no FIFO can be made beside it: %s", w->path,
+                 strerror(errno));
+        return -1;
+    }
+    r = spawn(w, lock_fd, output_fd, log_fd);
+    xha_jobs_output_given(output_fd);
     if (r < 0) {
         snprintf(w->refused, sizeof w->refused,
                  "%.200s: cannot be started: %s. Is `helper` in xhad.conf right?", w->jobs->helper,
@@ -435,7 +484,7 @@ void xha_jobs_start(struct xha_jobs *jobs, struct xha_job *job, xha_jobs_done_cb
     xha_log(XHA_LOG_INFO, "worker started", XHA_S("domain", name_of(w)),
             XHA_S("verb", xha_verb_name(job->verb)), XHA_U("id", job->id), XHA_I("pid", w->process.pid),
             XHA_U("term", job->term));
-    uv_read_start((uv_stream_t *)&w->output, on_alloc, on_output);
+    read_output(w);
     if (job->deadline_ms > 0)
         uv_timer_start(&w->timer, on_deadline, (uint64_t)job->deadline_ms, 0);
 }
@@ -471,9 +520,13 @@ static void adopt(struct xha_jobs *jobs, const char *path, const struct xha_job 
 {
     struct running *w = entry_new(jobs, job, done, user);
     struct stat st;
+    int reader;
 
     snprintf(w->path, sizeof w->path, "%s", path);
     w->adopted = true;
+    reader = xha_jobs_output_open(path);
+    if (reader >= 0 && take_output(w, reader) == 0)
+        read_output(w);
     w->deadline_wall_ms = INT64_MAX;
     if (stat(path, &st) == 0 && job->deadline_ms > 0)
         w->deadline_wall_ms = (int64_t)st.st_mtime * 1000 + job->deadline_ms;

@@ -18,10 +18,19 @@ typedef void xha_jobs_done_cb(void *user, const struct xha_job *job, const struc
 /* pace: NULL for all but moves. */
 typedef void xha_jobs_progress_cb(void *user, const struct xha_job *job, const char *step, uint64_t done,
                                   uint64_t total, const struct xha_job_pace *pace);
+/* Of a replication's sender. */
+typedef void xha_jobs_epoch_cb(void *user, const struct xha_job *job, const struct xha_job_epoch *epoch);
 
-/* Creates RUN/jobs. helper must live as long. NULL with a text. */
+/* What workers say of themselves while they work, adopted ones too. */
+struct xha_jobs_told {
+    xha_jobs_progress_cb *progress;
+    xha_jobs_epoch_cb *epoch;
+    void *user;
+};
+
+/* Creates RUN/jobs. helper must live as long; told is copied. NULL with a text. */
 struct xha_jobs *xha_jobs_new(uv_loop_t *loop, const char *run_dir, const char *helper,
-                              xha_jobs_progress_cb *progress, void *progress_user, char *err, size_t err_len);
+                              const struct xha_jobs_told *told, char *err, size_t err_len);
 
 /* Stops watching; workers go on. The loop must run once more before _free(). */
 void xha_jobs_close(struct xha_jobs *jobs);
@@ -41,6 +50,8 @@ void xha_jobs_adopt(struct xha_jobs *jobs, xha_jobs_done_cb *done, void *user);
 
 /* Asks the worker of this deed to end (SIGTERM); it is answered as ever, by what it still could do or undo. */
 void xha_jobs_cancel(struct xha_jobs *jobs, uint64_t id);
+/* Tells the worker of this STANDBY deed to let its copy run (SIGUSR1); likewise. */
+void xha_jobs_promote(struct xha_jobs *jobs, uint64_t id);
 
 /* Whether a job with this id is under way, or adopted. */
 bool xha_jobs_has(const struct xha_jobs *jobs, uint64_t id);

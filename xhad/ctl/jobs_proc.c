@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Whether the NUL-separated arguments are: anything, "work", path. */
 static bool is_worker_of(const char *args, size_t len, const char *job_path)
@@ -38,7 +39,8 @@ static bool matches(const char *pid, const char *job_path)
     return r > 0 && is_worker_of(args, (size_t)r, job_path);
 }
 
-int xha_jobs_proc_kill(const char *job_path, int signal_number)
+/* sign: -1 for its group, 1 for itself. */
+static int each(const char *job_path, int signal_number, int sign)
 {
     XHA_CLEANUP_CLOSEDIR DIR *proc = opendir("/proc");
     const struct dirent *e;
@@ -48,9 +50,20 @@ int xha_jobs_proc_kill(const char *job_path, int signal_number)
         char *end;
         long pid = strtol(e->d_name, &end, 10);
 
-        /* Workers lead their own session, so their pid names their group. */
-        if (*end == '\0' && pid > 1 && matches(e->d_name, job_path) && kill((pid_t)-pid, signal_number) == 0)
+        /* Workers lead their own session, so their pid names their group, and what they fork is none of them. */
+        if (*end == '\0' && pid > 1 && matches(e->d_name, job_path) && getsid((pid_t)pid) == pid &&
+            kill((pid_t)(sign * pid), signal_number) == 0)
             n++;
     }
     return n;
+}
+
+int xha_jobs_proc_kill(const char *job_path, int signal_number)
+{
+    return each(job_path, signal_number, -1);
+}
+
+int xha_jobs_proc_tell(const char *job_path, int signal_number)
+{
+    return each(job_path, signal_number, 1);
 }

@@ -9,5 +9,7 @@
  * arguments are `HELPER work JOB_PATH`. No pid is kept on disk, so none can be stale. Returns how many.
  */
 int xha_jobs_proc_kill(const char *job_path, int signal_number);
+/* The same, but to the worker alone: what it has started would die of a signal that it does not know. */
+int xha_jobs_proc_tell(const char *job_path, int signal_number);
 
 #endif

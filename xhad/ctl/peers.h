@@ -270,8 +270,9 @@ void xha_peers_shutdown_close(struct xha_peers *p);
 
 /* ---- peers_move.c ---- */
 
-/* What a MIGRATE or RECEIVE adds to its job. */
-void xha_peers_move_job(struct xha_peers *p, const struct xha_action *a, struct xha_job *job);
+/* What a MIGRATE, RECEIVE, REPLICATE or STANDBY of dom adds to its job. */
+void xha_peers_move_job(struct xha_peers *p, const struct xha_action *a, const struct xha_domain *dom,
+                        struct xha_job *job);
 
 /* ---- peers_talk.c ---- */
 

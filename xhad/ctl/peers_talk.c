@@ -57,7 +57,12 @@ static json_t *progress_json(const struct xha_job *job, const char *step, uint64
 
 static bool is_sending(enum xha_verb verb)
 {
-    return verb == XHA_VERB_MIGRATE || verb == XHA_VERB_SEND_DISKS;
+    return verb == XHA_VERB_MIGRATE || verb == XHA_VERB_SEND_DISKS || verb == XHA_VERB_REPLICATE_OUT;
+}
+
+static bool is_receiving(enum xha_verb verb)
+{
+    return verb == XHA_VERB_RECEIVE || verb == XHA_VERB_RECEIVE_DISKS || verb == XHA_VERB_REPLICATE_IN;
 }
 
 void xha_peers_tell_progress(struct xha_peers *p, const struct xha_job *job, const char *step, uint64_t done,
@@ -68,7 +73,7 @@ void xha_peers_tell_progress(struct xha_peers *p, const struct xha_job *job, con
     char uuid[XHA_UUID_TEXT];
     json_t *json;
 
-    if (job->verb == XHA_VERB_RECEIVE || job->verb == XHA_VERB_RECEIVE_DISKS)
+    if (is_receiving(job->verb))
         return;
     json = progress_json(job, step, done, total, pace);
     if (!json)

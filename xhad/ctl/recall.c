@@ -69,6 +69,7 @@ static void copy_one(void *user, const struct xha_uuid *uuid, const struct xha_r
         copy->record[copy->n].domid = XHA_DOMID_OLD;
         copy->record[copy->n].pending = XHA_ACT_NONE;
         copy->record[copy->n].pending_id = 0;
+        copy->record[copy->n].repl_deed = 0;
     }
     copy->n++;
 }
@@ -91,18 +92,27 @@ static void protect_the_rest(struct xha_daemon *d)
     }
 }
 
+static void answer_lost_deed(struct xha_daemon *d, const struct xha_uuid *uuid, uint64_t id)
+{
+    struct xha_event ev = { .type = XHA_EV_DONE, .uuid = *uuid };
+
+    if (!id || xha_jobs_has(d->jobs, id))
+        return;
+    ev.u.done.id = id;
+    ev.u.done.result = XHA_UNKNOWN;
+    ev.u.done.domid = XHA_DOMID_NONE;
+    xha_step(d, &ev);
+}
+
+/* The one that it was in, and the one beside. */
 static void answer_lost_deeds(struct xha_daemon *d, const struct copy *copy)
 {
     for (size_t i = 0; i < copy->n; i++) {
         const struct xha_record *r = &copy->record[i];
-        struct xha_event ev = { .type = XHA_EV_DONE, .uuid = copy->uuid[i] };
 
-        if (!r->pending || !r->pending_id || xha_jobs_has(d->jobs, r->pending_id))
-            continue;
-        ev.u.done.id = r->pending_id;
-        ev.u.done.result = XHA_UNKNOWN;
-        ev.u.done.domid = XHA_DOMID_NONE;
-        xha_step(d, &ev);
+        if (r->pending)
+            answer_lost_deed(d, &copy->uuid[i], r->pending_id);
+        answer_lost_deed(d, &copy->uuid[i], r->repl_deed);
     }
 }
 

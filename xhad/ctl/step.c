@@ -132,7 +132,8 @@ static enum xha_verb verb_of(enum xha_action_type type)
         [XHA_ACT_DESTROY] = XHA_VERB_DESTROY,       [XHA_ACT_SHUTDOWN] = XHA_VERB_SHUTDOWN,
         [XHA_ACT_CHECKPOINT] = XHA_VERB_CHECKPOINT, [XHA_ACT_RESUME] = XHA_VERB_RESUME,
         [XHA_ACT_SCHED] = XHA_VERB_SCHED,           [XHA_ACT_MIGRATE] = XHA_VERB_MIGRATE,
-        [XHA_ACT_RECEIVE] = XHA_VERB_RECEIVE,
+        [XHA_ACT_RECEIVE] = XHA_VERB_RECEIVE,       [XHA_ACT_REPLICATE] = XHA_VERB_REPLICATE_OUT,
+        [XHA_ACT_STANDBY] = XHA_VERB_REPLICATE_IN,  [XHA_ACT_GATE_OPEN] = XHA_VERB_GATE,
     };
 
     return verb[type];
@@ -149,6 +150,12 @@ static enum xha_verb verb_of_move(const struct xha_action *a)
 static bool is_move(enum xha_action_type type)
 {
     return type == XHA_ACT_MIGRATE || type == XHA_ACT_RECEIVE;
+}
+
+/* Between two hosts: only a cluster orders it. */
+static bool has_peer(enum xha_action_type type)
+{
+    return is_move(type) || type == XHA_ACT_REPLICATE || type == XHA_ACT_STANDBY;
 }
 
 void xha_step_job(const struct xha_daemon *d, const struct xha_domain *dom, struct xha_job *job_r)
@@ -213,8 +220,8 @@ static void do_deed(void *user, const struct xha_action *a)
     job.domid = a->u.deed.domid;
     job.deadline_ms = a->u.deed.deadline.ms;
     job.checkpoint.number = a->u.deed.checkpoint;
-    if (is_move(a->type))
-        xha_peers_move_job(d->peers, a, &job);
+    if (has_peer(a->type))
+        xha_peers_move_job(d->peers, a, dom, &job);
     xha_jobs_start(d->jobs, &job, xha_step_done, d);
 }
 
@@ -228,6 +235,8 @@ static void do_ask(void *user, const struct xha_action *a)
         xha_observer_probe(d->observer, &a->uuid, a->u.deed.domid);
     else if (a->type == XHA_ACT_CANCEL)
         xha_jobs_cancel(d->jobs, a->id);
+    else if (a->type == XHA_ACT_PROMOTE)
+        xha_jobs_promote(d->jobs, a->id);
 }
 
 static const struct xha_exec_ops ops = {
@@ -402,13 +411,40 @@ void xha_step_done(void *daemon, const struct xha_job *job, const struct xha_job
     xha_wait_done(d, job, done);
 }
 
-static void feed_listening(struct xha_daemon *d, const struct xha_job *job, uint64_t port)
+/* What a worker says of itself and the core has to know; TICK: it is for people alone. */
+static enum xha_event_type told_event(enum xha_verb verb, const char *step_name)
 {
-    struct xha_event ev = { .type = XHA_EV_LISTENING, .uuid = job->uuid };
+    static const struct {
+        enum xha_verb verb;
+        const char *step;
+        enum xha_event_type event;
+    } table[] = {
+        { XHA_VERB_RECEIVE, "listening", XHA_EV_LISTENING },
+        { XHA_VERB_RECEIVE_DISKS, "listening", XHA_EV_LISTENING },
+        { XHA_VERB_REPLICATE_IN, "listening", XHA_EV_LISTENING },
+        { XHA_VERB_REPLICATE_IN, "silent", XHA_EV_SILENT },
+        { XHA_VERB_REPLICATE_OUT, "protected", XHA_EV_REPLICATED },
+    };
 
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (table[i].verb == verb && strcmp(table[i].step, step_name) == 0)
+            return table[i].event;
+    return XHA_EV_TICK;
+}
+
+/* false: it is none of those. */
+static bool feed_told(struct xha_daemon *d, const struct xha_job *job, const char *step_name, uint64_t done)
+{
+    struct xha_event ev = { .type = told_event(job->verb, step_name), .uuid = job->uuid };
+
+    if (!d->peers || ev.type == XHA_EV_TICK)
+        return false;
+    if (ev.type == XHA_EV_LISTENING && (done == 0 || done > UINT16_MAX))
+        return false;
     ev.u.listening.id = job->id;
-    ev.u.listening.port = (uint16_t)port;
+    ev.u.listening.port = ev.type == XHA_EV_LISTENING ? (uint16_t)done : 0;
     xha_step(d, &ev);
+    return true;
 }
 
 void xha_step_progress(void *daemon, const struct xha_job *job, const char *step_name, uint64_t done,
@@ -416,12 +452,17 @@ void xha_step_progress(void *daemon, const struct xha_job *job, const char *step
 {
     struct xha_daemon *d = daemon;
 
-    if (d->peers && (job->verb == XHA_VERB_RECEIVE || job->verb == XHA_VERB_RECEIVE_DISKS) &&
-        strcmp(step_name, "listening") == 0 && done > 0 && done <= UINT16_MAX) {
-        feed_listening(d, job, done);
+    if (feed_told(d, job, step_name, done) && job->verb != XHA_VERB_REPLICATE_OUT)
         return;
-    }
     xha_wait_progress(d, job, step_name, done, total);
     if (d->peers)
         xha_peers_tell_progress(d->peers, job, step_name, done, total, pace);
+}
+
+void xha_step_epoch(void *daemon, const struct xha_job *job, const struct xha_job_epoch *epoch)
+{
+    (void)daemon;
+    xha_log(XHA_LOG_DEBUG, "epoch", XHA_S("domain", job->name), XHA_U("number", epoch->number),
+            XHA_U("pages", epoch->pages), XHA_U("sent_bytes", epoch->sent_bytes),
+            XHA_I("commit_us", epoch->commit_us));
 }
