@@ -16,6 +16,7 @@ static const struct {
     { "log", xha_cmd_log },
     { "why", xha_cmd_why },
     { "checkpoints", xha_cmd_checkpoints },
+    { "repl", xha_cmd_repl },
     { "protect", xha_cmd_protect },
     { "unprotect", xha_cmd_unprotect },
     { "start", xha_cmd_start },
@@ -190,6 +191,8 @@ json_t *xha_cmd_answer(struct xha_daemon *d, const char *cmd, const struct xha_u
         answer = xha_story_json(d, dom);
     else if (strcmp(cmd, "info") == 0)
         answer = xha_info_json(d, dom);
+    else if (strcmp(cmd, "repl") == 0)
+        answer = xha_repl_json(d, dom, lines);
     if (json_is_object(answer))
         json_object_set_new(answer, "at", json_string(name));
     return answer;

@@ -1,6 +1,6 @@
 /*
- * cmd.h - the commands of the control socket, by file: cmd_query.c only tells, cmd_order.c changes, story.c
- * tells why.
+ * cmd.h - the commands of the control socket, by file: cmd_query.c and cmd_repl.c only tell, cmd_order.c changes,
+ * story.c tells why.
  */
 #ifndef XHA_CTL_CMD_H
 #define XHA_CTL_CMD_H
@@ -20,16 +20,17 @@ struct xha_call {
 typedef void xha_cmd_fn(const struct xha_call *call);
 
 xha_cmd_fn xha_cmd_list, xha_cmd_info, xha_cmd_status, xha_cmd_version, xha_cmd_log, xha_cmd_why,
-    xha_cmd_checkpoints;
+    xha_cmd_checkpoints, xha_cmd_repl;
 xha_cmd_fn xha_cmd_start, xha_cmd_stop, xha_cmd_restart, xha_cmd_checkpoint, xha_cmd_restore, xha_cmd_sched,
     xha_cmd_maintenance;
 xha_cmd_fn xha_cmd_protect, xha_cmd_unprotect, xha_cmd_reload, xha_cmd_check_config;
 
-/* What another host asks of a domain that is ours: the result of "why", "info" or "log". NULL: nothing. */
+/* What another host asks of a domain that is ours: the result of "why", "info", "repl" or "log". NULL: nothing. */
 json_t *xha_cmd_answer(struct xha_daemon *d, const char *cmd, const struct xha_uuid *uuid, json_int_t lines);
 /* The same, for ourselves; NULL: it is not this host's. */
 json_t *xha_story_json(const struct xha_daemon *d, const struct xha_domain *dom);
 json_t *xha_info_json(const struct xha_daemon *d, const struct xha_domain *dom);
+json_t *xha_repl_json(const struct xha_daemon *d, const struct xha_domain *dom, json_int_t epochs);
 
 /* ---- for the commands ---- */
 

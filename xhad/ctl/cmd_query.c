@@ -32,6 +32,7 @@ json_t *xha_view_entry(const struct xha_daemon *d, const struct xha_view *v)
     json_object_set_new(entry, "beat_age_ms", age(d, v->last_beat));
     json_object_set_new(entry, "checkpoint_age_ms", age(d, v->last_checkpoint));
     json_object_set_new(entry, "checkpointing", json_boolean(v->checkpointing));
+    xha_repls_add(d, &v->uuid, entry);
     return entry;
 }
 

@@ -41,18 +41,21 @@ static json_t *remote_entry(const struct xha_daemon *d, const struct xha_cluster
     char uuid[XHA_UUID_TEXT], why[256];
     const struct xha_report *r = &dom->report;
     bool free_one = dom->phase == XHA_PH_FREE;
+    json_t *entry;
 
     if (free_one && dom->wait_text[0])
         snprintf(why, sizeof why, "%s", dom->wait_text);
     else
         xha_cause_text(r->cause, r->detail, why, sizeof why);
-    return json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:i, s:I, s:I, s:b, s:s, s:n, s:n, s:n, s:b}", "name",
-                     dom->name, "uuid", xha_uuid_format(&dom->uuid, uuid), "domid",
-                     free_one ? XHA_DOMID_NONE : (int)r->domid, "state", state_of(d, dom), "purpose",
-                     xha_purpose_name(r->purpose), "protection", xha_protection_name(dom->policy->protection),
-                     "restarts", (int)r->recoveries, "term", (json_int_t)dom->term, "mem_kib",
-                     (json_int_t)dom->policy->memory_kib, "held", 0, "why", why, "since_ms", "beat_age_ms",
-                     "checkpoint_age_ms", "checkpointing", 0);
+    entry = json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:i, s:I, s:I, s:b, s:s, s:n, s:n, s:n, s:b}", "name",
+                      dom->name, "uuid", xha_uuid_format(&dom->uuid, uuid), "domid",
+                      free_one ? XHA_DOMID_NONE : (int)r->domid, "state", state_of(d, dom), "purpose",
+                      xha_purpose_name(r->purpose), "protection",
+                      xha_protection_name(dom->policy->protection), "restarts", (int)r->recoveries, "term",
+                      (json_int_t)dom->term, "mem_kib", (json_int_t)dom->policy->memory_kib, "held", 0, "why",
+                      why, "since_ms", "beat_age_ms", "checkpoint_age_ms", "checkpointing", 0);
+    xha_repls_add(d, &dom->uuid, entry);
+    return entry;
 }
 
 json_t *xha_state_entry(const struct xha_daemon *d, const struct xha_cluster_domain *dom)

@@ -209,11 +209,14 @@ static int open_state(struct xha_daemon *d, char *err, size_t err_len)
 
 static int open_rooms(struct xha_daemon *d, char *err, size_t err_len)
 {
-    const struct xha_jobs_told told = { .progress = xha_step_progress, .epoch = xha_step_epoch, .user = d };
+    const struct xha_jobs_told told = { .progress = xha_step_progress,
+                                        .epoch = xha_repls_hear_epoch,
+                                        .user = d };
 
     d->alarms = xha_alarms_new(&d->loop, d->conf.alarm_dir, d->conf.alarm_rate);
     d->observer = xha_observer_new(&d->loop, &observer_ops, d);
-    if (!d->alarms || !d->observer) {
+    d->repls = xha_repls_new();
+    if (!d->alarms || !d->observer || !d->repls) {
         snprintf(err, err_len, "no memory");
         return -1;
     }
@@ -297,6 +300,7 @@ static void free_all(struct xha_daemon *d)
     xha_control_free(d->control);
     xha_jobs_free(d->jobs);
     xha_observer_free(d->observer);
+    xha_repls_free(d->repls);
     xha_alarms_free(d->alarms);
     xha_store_close(d->store);
     xha_history_close(d->history);

@@ -19,6 +19,7 @@
 #include "xhad/ctl/history.h"
 #include "xhad/ctl/jobs.h"
 #include "xhad/ctl/observer.h"
+#include "xhad/ctl/repl.h"
 #include "xhad/ctl/store.h"
 #include "xhad/ctl/trace.h"
 
@@ -55,6 +56,7 @@ struct xha_daemon {
     struct xha_observer *observer;
     struct xha_alarms *alarms;
     struct xha_control *control;
+    struct xha_repls *repls;
     struct xha_waiter *waiters;
     struct xha_intake *intakes; /* domains being taken under protection */
 
@@ -86,8 +88,6 @@ int xha_step_cluster(struct xha_daemon *d, const struct xha_cluster_event *ev);
 void xha_step_done(void *daemon, const struct xha_job *job, const struct xha_job_done *done);
 void xha_step_progress(void *daemon, const struct xha_job *job, const char *step, uint64_t done,
                        uint64_t total, const struct xha_job_pace *pace);
-/* An epoch of a replicated domain is committed. */
-void xha_step_epoch(void *daemon, const struct xha_job *job, const struct xha_job_epoch *epoch);
 /* An alarm that is not the core's. domain may be NULL. */
 void xha_step_alarm(struct xha_daemon *d, const char *kind, enum xha_severity severity,
                     const struct xha_domain *domain, const char *text);
@@ -138,6 +138,29 @@ int xha_reload_check(const struct xha_daemon *d, json_t *report);
 void xha_cmd(void *daemon, uint64_t client, const struct xha_control_request *request);
 /* The word of the control socket for a rc of the core. */
 const char *xha_cmd_error_code(int rc);
+
+/* ---- repl_state.c: replication as people see it ---- */
+
+/* What workers say and how they end; takes what is of replication, and lets the rest be. */
+void xha_repls_hear(struct xha_daemon *d, const struct xha_job *job, const char *step, uint64_t done,
+                    uint64_t total, const struct xha_job_pace *pace);
+void xha_repls_hear_epoch(void *daemon, const struct xha_job *job, const struct xha_job_epoch *epoch);
+void xha_repls_hear_end(struct xha_daemon *d, const struct xha_job *job, const struct xha_job_done *answer);
+
+/* How a domain is replicated; of one that another host owns, as far as the cluster's state says. */
+struct xha_repl_status {
+    const char
+        *state; /* "syncing", "protected", "degraded" (it runs, and has no backup), "unprotected" (it does not
+                          run); NULL: its policy wants no replication */
+    char why[XHA_JOB_MESSAGE_MAX];     /* "" but for what takes its usual course */
+    uint64_t pair;                     /* 0: none */
+    uint8_t backup;                    /* or XHA_HOST_NONE */
+    const struct xha_repl_epoch *last; /* that the backup of this pair holds; NULL: not known here, or none */
+};
+void xha_repls_status(const struct xha_daemon *d, const struct xha_uuid *uuid,
+                      struct xha_repl_status *status_r);
+/* Adds "replication", "replication_why", "backup" and "epoch_age_ms". */
+void xha_repls_add(const struct xha_daemon *d, const struct xha_uuid *uuid, json_t *entry);
 
 /* ---- wait.c: orders whose end somebody waits for ---- */
 

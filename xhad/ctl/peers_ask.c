@@ -1,7 +1,7 @@
 /*
  * peers_ask.c - questions to another host's xhad, of a domain that it has: as JSON over the ring.
  *
- *   'Q' {to, id, cmd, uuid, lines}   what the command `cmd` would answer there: log, why, info
+ *   'Q' {to, id, cmd, uuid, lines}   what the command `cmd` would answer there: log, why, info, repl
  *   'Q' {to, id, cmd, uuid, file}    what a worker finds there: checkpoints; import of the file, as that host sees it
  *   'A' {to, id, result}             the answer; or {to, id, text}: why there is none
  */

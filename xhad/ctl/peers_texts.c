@@ -435,6 +435,7 @@ static void remove_unknown(struct xha_peers *p, struct xha_domain *dom)
         return;
     xha_log(XHA_LOG_INFO, "domain is no longer protected", XHA_S("domain", dom->name));
     xha_observer_untrack(p->d->observer, &dom->uuid);
+    xha_repls_forget(p->d->repls, &dom->uuid);
     xha_domains_remove(&p->d->domains, dom);
 }
 

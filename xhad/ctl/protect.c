@@ -93,6 +93,7 @@ int xha_protect_end(struct xha_daemon *d, struct xha_domain *dom)
     xha_observer_untrack(d->observer, &dom->uuid);
     xha_history_text(d->history, "xhad", &dom->uuid, dom->name, "no longer protected");
     xha_log(XHA_LOG_INFO, "domain is no longer protected", XHA_S("domain", dom->name));
+    xha_repls_forget(d->repls, &dom->uuid);
     xha_domains_remove(&d->domains, dom);
     return 0;
 }

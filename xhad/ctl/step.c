@@ -404,6 +404,7 @@ void xha_step_done(void *daemon, const struct xha_job *job, const struct xha_job
                  done->message[0] ? done->message : "no reason given");
         xha_history_text(d->history, "work", &job->uuid, job->name, text);
     }
+    xha_repls_hear_end(d, job, done);
     xha_wait_heard(d, job, done);
     if (d->peers)
         xha_peers_tell_done(d->peers, job, done);
@@ -452,17 +453,10 @@ void xha_step_progress(void *daemon, const struct xha_job *job, const char *step
 {
     struct xha_daemon *d = daemon;
 
+    xha_repls_hear(d, job, step_name, done, total, pace);
     if (feed_told(d, job, step_name, done) && job->verb != XHA_VERB_REPLICATE_OUT)
         return;
     xha_wait_progress(d, job, step_name, done, total);
     if (d->peers)
         xha_peers_tell_progress(d->peers, job, step_name, done, total, pace);
-}
-
-void xha_step_epoch(void *daemon, const struct xha_job *job, const struct xha_job_epoch *epoch)
-{
-    (void)daemon;
-    xha_log(XHA_LOG_DEBUG, "epoch", XHA_S("domain", job->name), XHA_U("number", epoch->number),
-            XHA_U("pages", epoch->pages), XHA_U("sent_bytes", epoch->sent_bytes),
-            XHA_I("commit_us", epoch->commit_us));
 }
