@@ -101,7 +101,7 @@ static void test_sums(void **state)
 static void test_first_copy(void **state)
 {
     struct xha_repls *repls = xha_repls_new();
-    struct xha_job job = job_of(1, 7), next = job_of(1, 9);
+    struct xha_job job = job_of(1, 7), next = job_of(1, 9), last = job_of(1, 11);
     const struct xha_job_pace pace = { .bytes_per_s = 5000, .eta_ms = 2000 };
     const struct xha_repl_domain *d;
 
@@ -118,6 +118,10 @@ static void test_first_copy(void **state)
     assert_int_equal(d->pace.bytes_per_s, 0);
     assert_int_equal(d->pace.eta_ms, -1);
     assert_string_equal(d->ended, "a writable disk"); /* until an epoch is committed */
+    xha_repls_sync(repls, &next, 30, 100, NULL);
+    hear(repls, &last, 1, 0, 1000); /* of one whose first copy was not told */
+    assert_int_equal(d->total, 0);
+    assert_string_equal(d->ended, "");
     xha_repls_free(repls);
 }
 
