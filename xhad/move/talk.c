@@ -13,6 +13,7 @@
 #define LISTEN_MS  60000  /* the sender, too */
 #define READY_MS   120000 /* it may have to make room, or wait for memory of the instance before */
 #define LINGER_MS  2000
+#define HERALD_MS  2000 /* "listening" is said again: an xhad may have been restarted meanwhile */
 
 static int64_t peer_ms(const struct xha_talk *talk)
 {
@@ -99,6 +100,30 @@ static int greet(const struct xha_talk *talk, struct xha_wire *wire, enum xha_he
     return -1;
 }
 
+/* Says where we listen as long as somebody is waited for; it is asked whether to stop often enough. */
+struct herald {
+    const struct xha_stop *stop;
+    int fd;
+    uint16_t port;
+    int64_t said_ms;
+};
+
+static void say_port(struct herald *h, int64_t now_ms)
+{
+    xha_job_progress(h->fd, "listening", h->port, h->port);
+    h->said_ms = now_ms;
+}
+
+static bool asked_and_said(void *arg)
+{
+    struct herald *h = arg;
+    const int64_t now_ms = xha_move_now_ms();
+
+    if (now_ms - h->said_ms >= HERALD_MS)
+        say_port(h, now_ms);
+    return xha_stop_asked(h->stop);
+}
+
 int xha_talk_accept(const struct xha_talk *talk, enum xha_hello_kind kind, int progress_fd,
                     struct xha_wire **wire_r, struct xha_hello *hello_r, char *err, size_t err_len)
 {
@@ -107,17 +132,18 @@ int xha_talk_accept(const struct xha_talk *talk, enum xha_hello_kind kind, int p
     const int64_t until_ms = within(talk, LISTEN_MS);
     char peer[XHA_ADDRESS_TEXT];
     WIPED struct proof proof;
-    uint16_t port;
+    struct herald herald = { .stop = &talk->stop, .fd = progress_fd };
+    const struct xha_stop stop = { .asked = asked_and_said, .arg = &herald };
 
     if (make_proof(talk, &proof, err, err_len) < 0)
         return -1;
-    listen_fd = xha_net_listen(move->bind, move->port, move->port_last, &port, err, err_len);
+    listen_fd = xha_net_listen(move->bind, move->port, move->port_last, &herald.port, err, err_len);
     if (listen_fd < 0)
         return -1;
-    xha_job_progress(progress_fd, "listening", port, port);
+    say_port(&herald, xha_move_now_ms());
     for (;;) {
         struct xha_wire *wire;
-        int fd = xha_net_accept(listen_fd, until_ms, &talk->stop, peer, err, err_len);
+        int fd = xha_net_accept(listen_fd, until_ms, &stop, peer, err, err_len);
 
         if (fd < 0)
             return -1;

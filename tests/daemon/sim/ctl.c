@@ -8,7 +8,8 @@
 static const char usage[] =
     "usage: xhad-sim ctl WHAT NAME     crash watchdog poweroff reboot suspend hang livelock mute beat pause\n"
     "                                  unpause destroy duplicate reboot-by-other\n"
-    "       xhad-sim ctl get NAME WHAT domid uuid state reason counter beat io weight cap affinity pool\n"
+    "       xhad-sim ctl get NAME WHAT domid uuid state reason counter seen gate beat io\n"
+    "                                  weight cap affinity pool\n"
     "       xhad-sim ctl create XL.CFG\n"
     "       xhad-sim ctl list          DOMID NAME UUID STATE, one a line\n";
 
@@ -107,6 +108,8 @@ static int get(const json_t *domain, const char *what)
 
     if (strcmp(what, "counter") == 0)
         printf("%" PRId64 "\n", sim_domain_counter(domain));
+    else if (strcmp(what, "seen") == 0)
+        printf("%" PRId64 "\n", sim_domain_seen(domain));
     else if (strcmp(what, "io") == 0)
         printf("%" PRIu64 "\n", sim_domain_io(domain));
     else if (strcmp(what, "beat") == 0)

@@ -159,6 +159,11 @@ int64_t sim_domain_counter(const json_t *domain)
     return sim_int(domain, "counter") + elapsed_ms(domain, "cpu");
 }
 
+int64_t sim_domain_seen(const json_t *domain)
+{
+    return json_object_get(domain, "gate") ? sim_int(domain, "seen") : sim_domain_counter(domain);
+}
+
 /* ---- life ---- */
 
 bool sim_domain_is(const json_t *domain, const char *state)

@@ -31,7 +31,12 @@ static bool is_told_to_stop(void *arg)
     return told_to_stop;
 }
 
-static struct xha_talk begin(void)
+bool sim_told_to_stop(void)
+{
+    return told_to_stop;
+}
+
+struct xha_talk sim_talk(void)
 {
     sigaction(SIGTERM, &(struct sigaction){ .sa_handler = on_sigterm }, NULL);
     return (struct xha_talk){
@@ -41,8 +46,7 @@ static struct xha_talk begin(void)
     };
 }
 
-/* The story's wish for this end at this moment. */
-static void mishap(const char *moment)
+void sim_mishap(const char *moment)
 {
     char knob[XHA_NAME_MAX + 16], line[32];
 
@@ -71,8 +75,7 @@ static void put_domain(json_t *domain, int lock)
     sim_unlock(lock);
 }
 
-/* The configuration, when it can be moved; NULL after refusing. */
-static char *look(void)
+char *sim_running_config(void)
 {
     int lock;
     json_t *domain = take_domain(&lock);
@@ -124,8 +127,8 @@ static int stream_memory(int fd)
     for (int i = 0; i < PIECES; i++) {
         xha_job_progress(STDOUT_FILENO, "memory", (uint64_t)i, PIECES);
         if (i == PIECES / 2) {
-            mishap("die-streaming");
-            mishap("abort");
+            sim_mishap("die-streaming");
+            sim_mishap("abort");
         }
         if (told_to_stop || xha_write_all(fd, blanks, sizeof blanks) < 0)
             return -1;
@@ -143,7 +146,7 @@ static int stream(int fd)
         return -1;
     if (!warm)
         state = suspend();
-    mishap("die-suspended");
+    sim_mishap("die-suspended");
     return state ? xha_write_all(fd, state, strlen(state)) : -1;
 }
 
@@ -159,7 +162,7 @@ static void commit(const struct xha_talk *talk, struct xha_wire *wire, const str
                  "%s: the end of the stream may have arrived or not", sim_job.name);
         return;
     }
-    mishap("die-sent");
+    sim_mishap("die-sent");
     if (xha_talk_await(talk, wire, ANSWER_MS, &answer, err, sizeof err) == 0)
         snprintf(err, sizeof err, "%s", answer.kind == XHA_ANSWER_DONE ? "the receiver has it" : answer.text);
     sim_ok("%s was sent, %" PRIu64 " bytes: %s", sim_job.name, sent->wire_bytes, err);
@@ -191,8 +194,8 @@ static void send_domain(const struct xha_talk *talk, struct xha_wire *wire)
 
 void sim_perform_migrate(void)
 {
-    const struct xha_talk talk = begin();
-    XHA_CLEANUP_FREE char *config = look();
+    const struct xha_talk talk = sim_talk();
+    XHA_CLEANUP_FREE char *config = sim_running_config();
     struct xha_hello hello = { .version = XHA_WIRE_VERSION,
                                .kind = XHA_HELLO_DOMAIN,
                                .move_id = sim_job.move.id,
@@ -233,13 +236,13 @@ static json_t *read_state(struct xha_wire *wire, struct xha_received *received_r
     while ((n = read(fd, text + len, STREAM_MAX - len)) > 0)
         len += (size_t)n;
     state = json_loadb(text, len, 0, NULL);
-    mishap("die-restoring");
-    mishap("fail-restore");
+    sim_mishap("die-restoring");
+    sim_mishap("fail-restore");
     xha_receive_finish(receive, state != NULL, received_r);
     return state;
 }
 
-static bool is_there(void)
+bool sim_is_there(void)
 {
     const int lock = sim_lock();
     json_t *domain = sim_domain_find(&sim_job.uuid, XHA_DOMID_NONE);
@@ -285,7 +288,7 @@ static void receive_domain(const struct xha_talk *talk, struct xha_wire *wire)
 
 void sim_perform_receive(void)
 {
-    const struct xha_talk talk = begin();
+    const struct xha_talk talk = sim_talk();
     struct xha_hello hello;
     struct xha_wire *wire;
     char err[256], *config;
@@ -297,7 +300,7 @@ void sim_perform_receive(void)
     config = xha_talk_config(&talk, wire, err, sizeof err);
     if (!config)
         sim_refuse(XHA_REFUSAL_OTHER, "%s: %s", sim_job.name, err);
-    else if (!is_there())
+    else if (!sim_is_there())
         receive_domain(&talk, wire);
     free(config);
     xha_talk_answer(&talk, wire, sim_done.result == XHA_OK ? XHA_ANSWER_DONE : XHA_ANSWER_REFUSED,
@@ -316,7 +319,7 @@ static int list_disks(struct xha_disk **disks_r, size_t *n_r)
     size_t len;
     int r;
 
-    if (is_there())
+    if (sim_is_there())
         return -1;
     if (xha_file_read(sim_job.config, STREAM_MAX, &text, &len) < 0) {
         sim_refuse(XHA_REFUSAL_OTHER, "%s: %s", sim_job.config, strerror(errno));
@@ -341,7 +344,7 @@ static void disks_done(int r, const char *what, const struct xha_copied *copied,
 
 void sim_perform_send_disks(void)
 {
-    const struct xha_talk talk = begin();
+    const struct xha_talk talk = sim_talk();
     const struct xha_hello hello = { .version = XHA_WIRE_VERSION,
                                      .kind = XHA_HELLO_DISKS,
                                      .move_id = sim_job.move.id,
@@ -359,7 +362,7 @@ void sim_perform_send_disks(void)
     r = xha_talk_connect(&talk, &wire, err, sizeof err);
     if (r == 0)
         r = xha_talk_offer(&talk, wire, &hello, NULL, &copied.refusal, err, sizeof err);
-    mishap("abort");
+    sim_mishap("abort");
     if (r == 0)
         r = xha_disk_send_all(&talk, wire, disks, n, &copied, err, sizeof err);
     disks_done(r, "sent", &copied, err);
@@ -368,7 +371,7 @@ void sim_perform_send_disks(void)
 
 void sim_perform_receive_disks(void)
 {
-    const struct xha_talk talk = begin();
+    const struct xha_talk talk = sim_talk();
     XHA_CLEANUP_FREE struct xha_disk *disks = NULL;
     struct xha_copied copied = { 0 };
     struct xha_wire *wire = NULL;

@@ -5,6 +5,8 @@
  * passes, from what its file says; CLOCK_MONOTONIC is the same in all processes. XHA_SIM_DIR holds:
  *
  *   domains/DOMID.json   what is on the host; its UUID may be there twice
+ *                        "gate" in it is "shut" while a replication holds back what the guest sends: then "seen" is
+ *                        what others have seen of its counter
  *   released             touched when a domain appears, ends or goes: xenstore's @releaseDomain
  *   trace                one line per thing done: SECONDS.MICROSECONDS WHAT…
  *   pids                 of all processes of these roles so far, for the story's clean-up
@@ -21,7 +23,8 @@
  *   suspend-NAME                die: the worker of its checkpoint is killed meanwhile
  *   move_ms                     how long a guest's memory streams to another host (0)
  *   move-NAME                   of a move, used up: the source's die-streaming, die-suspended, die-sent, abort;
- *                               the target's die-restoring, fail-restore
+ *                               the target's die-restoring, fail-restore. Of a replication: the sender's die-syncing,
+ *                               die-protected, end-protected, the backup's die-standby
  *   deaf-NAME                   that guest does not heed a shutdown
  *   monitor-NAME                stock xl's monitor of that domain: its pid
  *   store-ill                   xenstore answers no more
@@ -35,6 +38,7 @@
 
 #include <jansson.h>
 #include "xhad/base/job.h"
+#include "xhad/move/talk.h"
 
 #define SIM_BEAT_MS 100 /* between two beats of a guest */
 
@@ -92,6 +96,8 @@ bool sim_domain_beats(const json_t *domain, uint64_t *beat_r); /* false: not yet
 uint64_t sim_domain_cpu_ns(const json_t *domain);
 uint64_t sim_domain_io(const json_t *domain);
 int64_t sim_domain_counter(const json_t *domain);
+/* What others have seen of it: all, but for what the gate of a replication holds back. */
+int64_t sim_domain_seen(const json_t *domain);
 
 /* ---- xlcfg.c ---- */
 
@@ -121,6 +127,22 @@ void sim_perform_migrate(void);
 void sim_perform_receive(void);
 void sim_perform_send_disks(void);
 void sim_perform_receive_disks(void);
+
+/* The job's conversation; SIGTERM ends it from now on. */
+struct xha_talk sim_talk(void);
+bool sim_told_to_stop(void);
+/* The story's wish for this end at this moment. */
+void sim_mishap(const char *moment);
+/* Whether the job's domain is here already; then it is refused. */
+bool sim_is_there(void);
+/* The configuration of the job's domain, when it runs; NULL after refusing. The caller frees it. */
+char *sim_running_config(void);
+
+/* ---- repl.c: these, too ---- */
+
+void sim_perform_replicate_out(void);
+void sim_perform_replicate_in(void);
+void sim_perform_gate(void);
 
 /* ---- the roles ---- */
 

@@ -211,8 +211,12 @@ static void perform(void)
         [XHA_VERB_RECEIVE] = sim_perform_receive,
         [XHA_VERB_SEND_DISKS] = sim_perform_send_disks,
         [XHA_VERB_RECEIVE_DISKS] = sim_perform_receive_disks,
+        [XHA_VERB_REPLICATE_OUT] = sim_perform_replicate_out,
+        [XHA_VERB_REPLICATE_IN] = sim_perform_replicate_in,
+        [XHA_VERB_GATE] = sim_perform_gate,
     };
-    const bool own_lock = sim_job.verb >= XHA_VERB_MIGRATE && sim_job.verb <= XHA_VERB_RECEIVE_DISKS;
+    const bool own_lock = (sim_job.verb >= XHA_VERB_MIGRATE && sim_job.verb <= XHA_VERB_REPLICATE_IN) ||
+                          sim_job.verb == XHA_VERB_REPLICATE_OUT || sim_job.verb == XHA_VERB_GATE;
     int lock = own_lock ? -1 : sim_lock();
 
     if (verb[sim_job.verb])
