@@ -23,8 +23,29 @@ static void cell_int(struct xlha_table *table, int64_t value)
     xlha_table_cell(table, value < 0 ? "-" : text);
 }
 
+static void cell_name(struct xlha_table *table, const json_t *entry, const char *key)
+{
+    xlha_table_cell(table, *xlha_string(entry, key) ? xlha_string(entry, key) : "-");
+}
+
+static bool replicates(const json_t *domains)
+{
+    const json_t *entry;
+    size_t i;
+
+    json_array_foreach(domains, i, entry) if (*xlha_string(entry, "replication")) return true;
+    return false;
+}
+
+/* Which columns there are, beside those that always are. */
+struct columns {
+    bool hosts;       /* in a cluster */
+    bool replication; /* some domain is to be replicated */
+    bool longer;
+};
+
 /* As in xl list: name, id, memory in MiB; then what xhad adds. */
-static void row(struct xlha_table *table, const json_t *entry, bool hosts, bool longer)
+static void row(struct xlha_table *table, const json_t *entry, const struct columns *c)
 {
     int64_t mem_kib = xlha_int(entry, "mem_kib", -1);
     char state[160];
@@ -33,16 +54,21 @@ static void row(struct xlha_table *table, const json_t *entry, bool hosts, bool 
              xlha_bool(entry, "held") ? " (held)" : "", *xlha_string(entry, "to") ? " to " : "",
              xlha_string(entry, "to"));
     xlha_table_cell(table, xlha_string(entry, "name"));
-    if (hosts)
-        xlha_table_cell(table, *xlha_string(entry, "host") ? xlha_string(entry, "host") : "-");
+    if (c->hosts)
+        cell_name(table, entry, "host");
     cell_int(table, xlha_int(entry, "domid", -1));
     cell_int(table, mem_kib < 0 ? -1 : mem_kib / 1024);
     xlha_table_cell(table, state);
     cell_span(table, entry, "since_ms");
     xlha_table_cell(table, xlha_string(entry, "protection"));
+    if (c->replication) {
+        cell_name(table, entry, "replication");
+        cell_name(table, entry, "backup");
+        cell_span(table, entry, "epoch_age_ms");
+    }
     cell_span(table, entry, "beat_age_ms");
     cell_int(table, xlha_int(entry, "restarts", -1));
-    if (!longer)
+    if (!c->longer)
         return;
     cell_span(table, entry, "checkpoint_age_ms");
     cell_int(table, xlha_int(entry, "term", -1));
@@ -51,23 +77,44 @@ static void row(struct xlha_table *table, const json_t *entry, bool hosts, bool 
     xlha_table_cell(table, xlha_string(entry, *xlha_string(entry, "wait") ? "wait" : "why"));
 }
 
-/* With the host where there is a cluster. */
+/* With the host where there is a cluster, and with the backup where there is replication. */
 void xlha_print_domains(const json_t *domains, bool longer, FILE *out)
 {
-    static const char *const all[] = { "Name",  "Host",       ">ID",   ">Mem",      "State",
-                                       ">For",  "Protection", ">Beat", ">Restarts", ">Checkpoint",
-                                       ">Term", "Purpose",    "UUID",  "Why" };
-    bool hosts = json_object_get(json_array_get(domains, 0), "phase") != NULL;
+    struct columns c = { .hosts = json_object_get(json_array_get(domains, 0), "phase") != NULL,
+                         .replication = replicates(domains),
+                         .longer = longer };
+    const struct {
+        const char *title;
+        bool shown;
+    } all[] = {
+        { "Name", true },
+        { "Host", c.hosts },
+        { ">ID", true },
+        { ">Mem", true },
+        { "State", true },
+        { ">For", true },
+        { "Protection", true },
+        { "Replication", c.replication },
+        { "Backup", c.replication },
+        { ">Epoch", c.replication },
+        { ">Beat", true },
+        { ">Restarts", true },
+        { ">Checkpoint", longer },
+        { ">Term", longer },
+        { "Purpose", longer },
+        { "UUID", longer },
+        { "Why", longer },
+    };
     const char *titles[sizeof(all) / sizeof(all[0])];
     size_t n = 0, i;
     struct xlha_table *table;
     const json_t *entry;
 
     for (i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-        if (hosts || i != 1)
-            titles[n++] = all[i];
-    table = xlha_table_new(titles, longer ? n : n - 5);
-    json_array_foreach(domains, i, entry) row(table, entry, hosts, longer);
+        if (all[i].shown)
+            titles[n++] = all[i].title;
+    table = xlha_table_new(titles, n);
+    json_array_foreach(domains, i, entry) row(table, entry, &c);
     xlha_table_print(table, out);
     xlha_table_free(table);
 }

@@ -29,15 +29,53 @@ int xlha_cmd_unprotect(struct xlha *x)
     return xlha_cmd_order(x);
 }
 
+/* Under protection it is; now until its backup has a copy. Takes over result. */
+static int await_copy(struct xlha *x, json_t *result)
+{
+    XHA_CLEANUP_FREE char *domain = strdup(xlha_string(result, "domain"));
+    json_t *status = NULL;
+    char text[200];
+    int rc;
+
+    if (!domain)
+        abort();
+    if (!x->json) {
+        xlha_print_answer(x, json_incref(result));
+        fflush(stdout);
+    }
+    rc = xlha_repl_await(x, domain, &status);
+    if (x->json && status) {
+        static const char *const keys[] = { "replication", "replication_why", "host", "backup" };
+
+        for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+            json_object_set(result, keys[i], json_object_get(status, keys[i]));
+        xlha_print_json(result);
+    } else if (!rc) {
+        snprintf(text, sizeof(text), "%.80s is replicated to %.80s", domain, xlha_string(status, "backup"));
+        xlha_print_line(text, stdout);
+    }
+    json_decref(status);
+    json_decref(result);
+    return rc;
+}
+
 /* xhad reads the file itself, so its name must mean the same there. */
 int xlha_cmd_protect(struct xlha *x)
 {
     XHA_CLEANUP_FREE char *path = realpath(x->args[0], NULL);
+    json_t *result;
+    int rc;
 
     if (!path)
         return xlha_fail(XLHA_FAILED, "%s: %s; give the name of a policy file, see xha-domain(5)", x->args[0],
                          strerror(errno));
-    return order(x, "protect", json_pack("{s:s, s:b}", "file", path, "take_over", (int)x->take_over));
+    rc = xlha_call(x, "protect", json_pack("{s:s, s:b}", "file", path, "take_over", (int)x->take_over),
+                   &result);
+    if (rc)
+        return rc;
+    if (x->dry_run || x->no_wait || strcmp(xlha_string(result, "protection"), "replicate"))
+        return xlha_print_answer(x, result);
+    return await_copy(x, result);
 }
 
 static bool checkpoint_number(const char *text, json_int_t *number_r)

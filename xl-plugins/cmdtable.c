@@ -45,6 +45,8 @@ const struct xlha_command xlha_commands[] = {
       "Empty this host as on_shutdown says, before it is shut down" },
     { "cluster", xlha_cmd_cluster, 1, -1, XLHA_OPT_CLUSTER, "init|bundle|join|add|remove|leave|status ...",
       "Make a cluster of hosts, change it, or show how corosync is" },
+    { "repl", xlha_cmd_repl, 1, 1, XLHA_OPT_FOLLOW | XLHA_OPT_LINES, "DOMAIN",
+      "Show how a domain is replicated, epoch by epoch" },
     { "log", xlha_cmd_log, 0, 1, XLHA_OPT_FOLLOW | XLHA_OPT_LINES, "[DOMAIN]", "Show what happened" },
     { "events", xlha_cmd_log, 0, 1, XLHA_OPT_FOLLOW | XLHA_OPT_LINES, "[DOMAIN]",
       "The same as log, for machines: always JSON" },

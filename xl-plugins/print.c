@@ -67,6 +67,21 @@ const char *xlha_size_text(int64_t bytes, char *buf, size_t len)
     return buf;
 }
 
+const char *xlha_short_text(int64_t us, char *buf, size_t len)
+{
+    double ms = (double)us / 1000;
+
+    if (us < 0)
+        snprintf(buf, len, "-");
+    else if (us < 1000)
+        snprintf(buf, len, "%" PRId64 "us", us);
+    else if (ms < 1000)
+        snprintf(buf, len, "%.*fms", ms < 10 ? 1 : 0, ms);
+    else
+        snprintf(buf, len, "%.*fs", ms < 10000 ? 2 : 0, ms / 1000);
+    return buf;
+}
+
 void xlha_print_json(const json_t *value)
 {
     json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_ENCODE_ANY);

@@ -3,6 +3,7 @@
  */
 #include "xl-plugins/xl-ha.h"
 
+#include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -27,8 +28,11 @@ static void pace_text(const json_t *progress, char *buf, size_t len)
     char size[32], span[32];
 
     buf[0] = '\0';
+    if (*xlha_string(progress, "unit") && xlha_int(progress, "total", 0) > 0)
+        snprintf(buf, len, " %" PRId64 "/%" PRId64 " %.16s", xlha_int(progress, "done", 0),
+                 xlha_int(progress, "total", 0), xlha_string(progress, "unit"));
     if (rate >= 0)
-        snprintf(buf, len, " %s/s", xlha_size_text(rate, size, sizeof(size)));
+        snprintf(buf + strlen(buf), len - strlen(buf), " %s/s", xlha_size_text(rate, size, sizeof(size)));
     if (eta >= 0)
         snprintf(buf + strlen(buf), len - strlen(buf), ", %s to go", xlha_span_text(eta, span, sizeof(span)));
 }
@@ -51,7 +55,7 @@ static void bar(const char *domain, const char *step, int64_t done, int64_t tota
 
 void xlha_progress(const struct xlha *x, const json_t *progress)
 {
-    char domain[80], step[64], pace[96];
+    char domain[80], step[64], pace[160];
 
     if (!json_is_object(progress) || x->json)
         return;

@@ -44,7 +44,7 @@ _xl_ha() {
     '')
         mapfile -t COMPREPLY < <(compgen -W "$(xl-ha help 2>/dev/null | awk '/^ [a-z]/ { print $1 }')" -- "$cur")
         ;;
-    list | info | unprotect | start | stop | restart | checkpoint | checkpoints | restore | sched | log | events | why)
+    list | info | unprotect | start | stop | restart | checkpoint | checkpoints | restore | sched | repl | log | events | why)
         mapfile -t COMPREPLY < <(compgen -W "$(_xl_ha_domains)" -- "$cur")
         ;;
     maintenance)

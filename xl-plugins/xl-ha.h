@@ -131,7 +131,7 @@ void xlha_progress_end(void);
 /* ---- table.c ---------------------------------------------------------------------------------------------
  */
 
-#define XLHA_COLUMNS_MAX 16
+#define XLHA_COLUMNS_MAX 20
 
 struct xlha_table;
 
@@ -154,6 +154,7 @@ bool xlha_bool(const json_t *object, const char *key);
 const char *xlha_span_text(int64_t ms, char *buf, size_t len);
 const char *xlha_time_text(int64_t ms, char *buf, size_t len); /* since 1970; local, to the second */
 const char *xlha_size_text(int64_t bytes, char *buf, size_t len);
+const char *xlha_short_text(int64_t us, char *buf, size_t len); /* 850us, 3.2ms, 41ms, 1.25s; "-" below 0 */
 
 /* JSON on standard output. */
 void xlha_print_json(const json_t *value);
@@ -173,6 +174,15 @@ int xlha_print_answer(const struct xlha *x, json_t *result);
 /* Tables of cmd_hosts.c and cmd_list.c. */
 void xlha_print_hosts(const json_t *hosts, bool longer, FILE *out);
 void xlha_print_domains(const json_t *domains, bool longer, FILE *out);
+
+/* ---- cmd_repl.c ------------------------------------------------------------------------------------------
+ */
+
+/*
+ * Shows the first copy of a domain until its backup has it, or until it is known why it has none. status_r (may be
+ * NULL): a new reference to what `repl` last answered. XLHA_FAILED: it has none, which has been said.
+ */
+int xlha_repl_await(struct xlha *x, const char *domain, json_t **status_r);
 
 /* ---- commands --------------------------------------------------------------------------------------------
  */
@@ -197,6 +207,7 @@ int xlha_cmd_checkpoints(struct xlha *x);
 int xlha_cmd_restore(struct xlha *x);
 int xlha_cmd_sched(struct xlha *x);
 int xlha_cmd_cluster(struct xlha *x);
+int xlha_cmd_repl(struct xlha *x);
 int xlha_cmd_log(struct xlha *x);
 int xlha_cmd_why(struct xlha *x);
 int xlha_cmd_reload(struct xlha *x);

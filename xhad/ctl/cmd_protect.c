@@ -8,6 +8,21 @@ struct asked {
     uint64_t client;
 };
 
+/* In a cluster its texts may not be here yet. */
+static json_t *protection_json(const struct xha_daemon *d, const char *name)
+{
+    const struct xha_domain *here = xha_domains_find_name(&d->domains, name);
+
+    for (uint32_t i = 0; d->peers && i < xha_cluster_count(xha_peers_state(d->peers)); i++) {
+        struct xha_cluster_domain dom;
+
+        xha_cluster_domain(xha_peers_state(d->peers), i, &dom);
+        if (strcmp(dom.name, name) == 0)
+            return json_string(xha_protection_name(dom.policy->protection));
+    }
+    return here ? json_string(xha_protection_name(here->spec.policy.protection)) : json_null();
+}
+
 static void on_protected(void *user, struct xha_daemon *d, const char *name, const char *code,
                          const char *message, const char *hint)
 {
@@ -17,7 +32,8 @@ static void on_protected(void *user, struct xha_daemon *d, const char *name, con
         xha_control_error(d->control, asked->client, code, message, hint);
     else
         xha_control_ok(d->control, asked->client,
-                       json_pack("{s:s, s:s}", "domain", name, "accepted", "protect"));
+                       json_pack("{s:s, s:s, s:o}", "domain", name, "accepted", "protect", "protection",
+                                 protection_json(d, name)));
     free(asked);
 }
 
