@@ -113,6 +113,20 @@ says "list -l" 'first heartbeat|ready' list -l
 says "info" 'policy.heartbeat_timeout +: 2 +# .*web.conf:2' info web
 says "status" '2 protected, 2 running' status
 
+# ---- replication, of which a host alone can only say that it needs another ---------------------------------------
+
+says "repl of a domain that is only restarted" 'web is not to be replicated' repl web
+printf 'config = "%s/copy.cfg";\nheartbeat_timeout = 2;\nprotection = "replicate";\n' "$tmp" >"$tmp/copy.conf"
+printf 'name = "copy"\nmemory = 128\nvcpus = 1\ntype = "pvh"\n' >"$tmp/copy.cfg"
+refuses "protect waits for a copy, and says why there is none" 1 'copy is protected
+.*has no backup: this host is in no cluster' protect "$tmp/copy.conf"
+says "... but it is protected" '
+copy +[0-9]+ +128 +running .* replicate +degraded +- +- ' list
+says "... with an alarm" 'alarm +copy is to be replicated, but this host is in no cluster' log copy
+says "repl" 'copy is degraded: it runs without a backup: this host is in no cluster' repl copy
+says "repl --json" '"epochs": \[\]' repl --json copy
+says "unprotect it" '' unprotect copy
+
 # ---- orders ----------------------------------------------------------------------------------------------------
 
 says "-N stop" 'would stop web' -N stop web

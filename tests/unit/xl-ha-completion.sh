@@ -31,6 +31,8 @@ offers() {
 is "$(offers xl-ha "")" "$("$XHA_BUILD/xl-plugins/xl-ha" help | awk '/^ [a-z]/ { print $1 }' | xargs)" "every command"
 is "$(offers xl-ha sta)" "start status" "commands that begin so"
 is "$(offers xl-ha stop "")" "web database" "domains"
+is "$(offers xl-ha repl "")" "web database" "domains that may be replicated"
+is "$(offers xl-ha repl --fo)" "--follow" "... from now on"
 is "$(offers xl-ha stop d)" "database" "domains that begin so"
 is "$(offers xl-ha -v --timeout 5 stop d)" "database" "behind options"
 is "$(offers xl-ha maintenance o)" "on off" "on and off"

@@ -80,6 +80,79 @@ is "$code" 3 "log -f: xhad went away"
 run why why web
 is "$out" "$(cat "$answers/why.expect")" "why: the story"
 
+# ---- replication -----------------------------------------------------------------------------------------------
+
+run repl-list list
+is "$out" "$(cat "$answers/repl-list.expect")" "list: backup and epoch where a domain is replicated"
+run repl repl db
+is "$out" "$(cat "$answers/repl.expect")" "repl: how it stands and its epochs, with their units"
+asks "$(request repl '{"domain":"db","lines":20}')" "repl: request"
+run repl repl -v -n 5 db
+is "$out" "$(cat "$answers/repl-parts.expect")" "repl -v: the parts of the pause"
+asks "$(request repl '{"domain":"db","lines":5}')" "repl -n: request"
+run repl repl --json db
+is "$(echo "$out" | grep -c '"copy_us": 1500')" 2 "repl --json: the parts, too"
+run repl-syncing repl db
+is "$out" "db is syncing from h1 to h2: 32768 of 131072 pages, 20M/s, 4.3s to go" "repl: the first copy"
+run repl-none repl db
+is "$out" "db is degraded: it runs on h1 without a backup: no other host has room for it\\x1b[2J" "repl: no backup, and why"
+run repl-bare repl db
+is "$out" "db is degraded: it runs on h1 without a backup: one is being looked for" "repl: no backup yet"
+run repl-not repl db
+is "$out" 'db is not to be replicated: its policy does not say protection = "replicate"' "repl: of another protection"
+run "repl repl-later repl-over" repl -f db
+is "$out" "$(cat "$answers/repl-follow.expect")" "repl -f: each epoch once, and what changes"
+is "$code/$(echo "$requests" | tail -1)" "3/$(request repl '{"domain":"db","lines":64}')" "repl -f: asks until xhad is gone"
+run "repl repl-later repl-over" repl -f --json db
+is "$(echo "$out" | wc -l)/$(echo "$out" | grep -c '^{.*}$')/$(echo "$out" | grep -c '"replication":"degraded"')" 7/7/1 \
+    "repl -f --json: each in a line of its own"
+run "" repl -n 65 db
+is "$code" 2 "repl -n: more than are kept"
+
+policy=$answers/info.answer
+run "protected-copy repl-bare repl-syncing repl" -v protect "$policy"
+is "$code/$out" "0/db is protected
+db is replicated to h2" "protect: waits until the backup has a copy"
+is "$err" "db: a backup is looked for
+db: first copy to h2" "protect -v: a line per step"
+run "protected-copy repl-syncing repl" protect --json "$policy"
+is "$code/$(echo "$out" | xargs)" "0/{ domain: db, accepted: protect, protection: replicate, replication: protected, replication_why: , host: h1, backup: h2 }" \
+    "protect --json: how it ended"
+run protected-copy protect --no-wait "$policy"
+is "$code/$out" "0/db is protected" "protect --no-wait: does not"
+run "protected-copy repl-none repl-none" protect "$policy"
+is "$code/$err" "1/xl-ha: db is protected, but has no backup: no other host has room for it\\x1b[2J; xhad goes on trying, see xl-ha repl db and xl-ha log db" \
+    "protect: no backup, and why"
+run "protected-copy repl-none repl-syncing repl" protect "$policy"
+is "$code" 0 "protect: a reason of a moment is none"
+run "protected-copy repl-syncing repl-bare" protect "$policy"
+is "$code/$err" "1/xl-ha: db is protected, but has no backup: its first copy broke off; xhad goes on trying, see xl-ha repl db and xl-ha log db" \
+    "protect: the first copy broke off"
+run "protected-copy repl-stopped repl-stopped" protect "$policy"
+is "$code/$err" "1/xl-ha: db is protected, but has no backup: it is stopped; it gets one when it runs" "protect: it does not run"
+run "protected-copy repl-syncing repl-syncing repl" --timeout 0.2 protect "$policy"
+is "$code/$err" "5/xl-ha: db is protected, but not yet replicated; that goes on: see xl-ha repl db" "protect: not in time"
+"$XHA_BUILD/tests/unit/fake-xhad" "$socket" /dev/null "$answers/protected-copy.answer" "$answers/repl-syncing.answer" "$answers/repl.answer"
+script -qec "'$XHA_BUILD/xl-plugins/xl-ha' --socket '$socket' protect '$policy'" /dev/null </dev/null |
+    tr '\r\033' '\n%' >"$tmp/out"
+is "$(cat "$tmp/out")" "db is protected
+
+
+%[Kdb: first copy to h2 [#######                       ]  25% 32768/131072 pages 20M/s, 4.3s to go
+%[Kdb is replicated to h2" "protect: a bar on a terminal"
+# ^C, as soon as the first copy has been seen.
+"$XHA_BUILD/tests/unit/fake-xhad" "$socket" /dev/null "$answers/protected-copy.answer" "$answers/repl-syncing.answer" \
+    "$answers/repl-syncing.answer" "$answers/repl-syncing.answer"
+(
+    trap - INT
+    exec "$XHA_BUILD/xl-plugins/xl-ha" -v --socket "$socket" protect "$policy"
+) >"$tmp/out" 2>"$tmp/err" </dev/null &
+pid=$!
+until grep -q copy "$tmp/err"; do sleep 0.05; done
+kill -INT "$pid"
+wait "$pid"
+is "$?/$(tail -n 1 "$tmp/err")" "1/xl-ha: db is protected, and its first copy goes on: see xl-ha repl db" "protect: ^C leaves it going on"
+
 # ---- orders ----------------------------------------------------------------------------------------------------
 
 run started start web

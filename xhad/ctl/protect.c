@@ -62,6 +62,21 @@ static int commit_change(struct xha_daemon *d, struct xha_domain *old, struct xh
     return xha_domains_put(&d->domains, dom); /* takes the place of the old one: cannot fail */
 }
 
+/* A host alone can only restart what is to be replicated. */
+static void tell_of_no_cluster(struct xha_daemon *d, const struct xha_domain *dom)
+{
+    char text[400];
+
+    if (d->peers || dom->spec.policy.protection != XHA_PROT_REPLICATE)
+        return;
+    snprintf(text, sizeof text,
+             "%.60s is to be replicated, but this host is in no cluster: it is restarted here when it fails, "
+             "and lost "
+             "with the host. xl-ha(8), cluster init, tells how to make a cluster",
+             dom->name);
+    xha_step_alarm(d, "degraded", XHA_SEV_WARNING, dom, text);
+}
+
 int xha_protect_commit(struct xha_daemon *d, struct xha_domain *dom, const char **code_r, char *text,
                        size_t len)
 {
@@ -80,6 +95,7 @@ int xha_protect_commit(struct xha_daemon *d, struct xha_domain *dom, const char 
     xha_log(XHA_LOG_INFO, old ? "policy changed" : "domain taken under protection",
             XHA_S("domain", dom->name), XHA_S("protection", xha_protection_name(dom->spec.policy.protection)),
             XHA_S("policy", dom->source));
+    tell_of_no_cluster(d, dom);
     return 0;
 }
 
