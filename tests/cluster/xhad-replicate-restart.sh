@@ -1,0 +1,34 @@
+#!/bin/bash
+# Every xhad may be restarted or killed while a guest is replicated: its workers live on, and the next xhad knows them;
+# and one that was adopted takes over.
+. "${XHA_SRC:?}/tests/cluster/repl-lib.sh"
+
+pids_of() { within "$1" pgrep -f "work $T/h$1/run/jobs/[0-9]+.job"; } # HOST: its workers
+
+xhads_up 3
+replicated 1 g1
+sender=$(pids_of "$owner") copy=$(pids_of "$backup")
+
+for who in owner backup; do
+    for how in TERM KILL; do
+        xhad_stop "${!who}" $how
+        before=$(seen "$owner" g1)
+        shown "$who's xhad ends by SIG$how: its guest is seen on" sees_more "$owner" g1 "$before"
+        xhad_start "${!who}"
+        shown "... the next one is settled" settled "${!who}" 3
+        shown "... and knows that it is protected" is_repl "${!who}" g1 "protected h$backup"
+    done
+done
+is "$(pids_of "$owner") $(pids_of "$backup")" "$sender $copy" "the two workers are the same as before"
+is "$(told "$third" pair-ended)$(told "$third" degraded)$(told "$third" promoted)" 000 "the pair never ended"
+test "$(ask "$owner" '{"cmd":"repl","args":{"domain":"g1"}}' result.epoch)" -gt 0
+ok $? "the owner's new xhad hears of its epochs"
+
+# The owner's host is lost: what the adopted worker of the backup holds takes over.
+before=$(seen "$owner" g1)
+power_off "$owner"
+shown "the owner's host loses power: the copy takes over" runs_on "$third" g1 "h$backup"
+test "$(at "$backup" get g1 counter)" -ge "$before"
+ok $? "... and remembers all that was seen"
+is "$(begun_on "$backup" start g1)$(begun_on "$third" start g1)" 00 "... it was not started anew"
+the_end
