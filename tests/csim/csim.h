@@ -258,6 +258,7 @@ struct csim_guest {
     uint8_t death_reason;
     bool word; /* the host where it ran has seen that it is gone, or has sent it away whole */
     int64_t stop_ms_seen;
+    int64_t deed_ms; /* the last deed with it ended */
     bool ran;
     bool muted_end; /* its last instance was behind its gate to the end */
     uint64_t seen_lineage;

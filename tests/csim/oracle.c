@@ -181,12 +181,27 @@ void csim_rules_told(struct csim *cs, int host)
     }
 }
 
+/* What is seen of a domain during a deed is not believed, and a worker may take its time. */
+static bool deed_disturbs(const struct csim *cs, int guest)
+{
+    const struct csim_guest *g = &cs->guest[guest];
+
+    for (unsigned i = 0; i < cs->n_jobs; i++)
+        if (cs->job[i].used && cs->job[i].guest == guest && cs->job[i].host == g->stop_host)
+            return true;
+    return cs->now_ms - g->deed_ms < REST_REPORT_MS;
+}
+
 void csim_rules_stop_known(struct csim *cs, const struct sim_future *f)
 {
     struct csim_guest *g = &cs->guest[f->a];
     const struct csim_host *host = &cs->host[g->stop_host];
     struct xha_cluster_status st;
 
+    if (g->stop_serial == f->serial && deed_disturbs(cs, f->a)) {
+        csim_in(cs, REST_REPORT_MS, *f);
+        return;
+    }
     if (g->stop_serial != f->serial || !host->node || host->up_since_ms > g->stop_ms_seen ||
         host->away_ms >= g->stop_ms_seen || host->trouble_ms >= g->stop_ms_seen || g->orders_open ||
         host->disk.slow_ms || cs->net_slow_ms)

@@ -96,6 +96,7 @@ void csim_job_over(struct csim *cs, struct csim_job *job, enum xha_result result
     if (job->ended)
         return;
     job->ended = true;
+    cs->guest[job->guest].deed_ms = cs->now_ms;
     job->result = result;
     job->refusal = refusal;
     csim_job_later(cs, job, csim_about(cs, 2), CSIM_J_REPORT);
