@@ -180,6 +180,30 @@ static void backup_is_lost(void **state)
     net_free(net);
 }
 
+/* One for which there was no room has a backup as soon as there is, not when its patience is over. */
+static void room_appears(void **state)
+{
+    struct net *net = net_whole(2);
+
+    (void)state;
+    net->host[1].info.memory_kib = 1u << 20;
+    net_info(net, 1);
+    net_run(net);
+    assert_int_equal(net_protect(net, 0, 2, 1), 0);
+    net_report(net, 1, 2, XHA_ST_RUNNING, true);
+    assert_int_equal(protect_as(net, 0, XHA_PROT_REPLICATE), 0);
+    net_report(net, 0, 1, XHA_ST_RUNNING, true);
+    assert_int_equal(net_domain(net, 0, 1).pair.id, 0);
+    assert_true(net_domain(net, 0, 1).bare_text[0]);
+    net_pass(net, 16000); /* it was tried twice in vain, and waits for long */
+    assert_int_equal(net_domain(net, 0, 1).pair.id, 0);
+    assert_int_equal(net_ask(net, 0, net_request(net, 0, XHA_RQ_UNPROTECT, 2)), 0);
+    net_tick(net);
+    assert_int_equal(net_domain(net, 0, 1).pair.backup, 1);
+    assert_false(net_domain(net, 0, 1).bare_text[0]);
+    net_free(net);
+}
+
 static void order_of(struct net *net, enum xha_order_type order)
 {
     struct xha_cluster_event ev = net_request(net, 0, XHA_RQ_ORDER, 1);
@@ -249,6 +273,7 @@ int main(void)
         cmocka_unit_test(of_two_a_fence_is_waited_for),
         cmocka_unit_test(owner_is_lost_early),
         cmocka_unit_test(backup_is_lost),
+        cmocka_unit_test(room_appears),
         cmocka_unit_test(ended_by_what_is_ordered),
         cmocka_unit_test(an_old_pair),
     };

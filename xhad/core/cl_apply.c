@@ -89,6 +89,8 @@ static void orphan(struct xha_cluster *cl, struct cl_dom *d, uint8_t host)
         xha_cl_promote(cl, d, "its host was lost");
         return;
     }
+    if (xha_cl_pair_hold(cl, d, host))
+        return;
     if (d->want_run && (d->policy.protection == XHA_PROT_MONITOR || d->report.maintenance) &&
         react == XHA_REACT_RECOVER)
         react = XHA_REACT_ALARM;
@@ -143,7 +145,7 @@ static uint8_t preferred(const struct xha_cluster *cl, const struct cl_dom *d)
 
 static void grant(struct xha_cluster *cl, const struct cl_message *m, struct cl_dom *d)
 {
-    if (!from_leader(cl, m) || d->phase != XHA_PH_FREE || !d->want_run || d->term != m->term ||
+    if (!from_leader(cl, m) || d->phase != XHA_PH_FREE || !d->want_run || d->pair.id || d->term != m->term ||
         !cl_here(cl->st, m->host))
         return;
     d->phase = XHA_PH_OWNED;
@@ -377,6 +379,20 @@ static void member(struct xha_cluster *cl, uint8_t host, const struct cl_sync *s
     h->info.incarnation.generation = generation;
 }
 
+/* Memory does not outlive a boot: before anything is decided by it, who was booted anew is nobody's backup. */
+static void forget_copies(struct xha_cluster *cl, const struct cl_sync *s)
+{
+    for (uint8_t h = 0; h < XHA_HOSTS_MAX; h++) {
+        struct cl_host *host = &cl->st->host[h];
+
+        if (!cl_in(s->members, h) || (host->state != XHA_HOST_IN && host->state != XHA_HOST_LOST) ||
+            xha_cl_same_boot(&host->info.incarnation, &s->info[h].incarnation))
+            continue;
+        host->state = XHA_HOST_LOST; /* until it is fenced by that, in a moment */
+        xha_cl_unback(cl, h, "the backup was booted");
+    }
+}
+
 /* Of the absent: what is known of them may be from a life before. */
 static void absent(struct xha_cluster *cl, uint8_t host, bool cold)
 {
@@ -408,6 +424,7 @@ void xha_cl_apply_sync(struct xha_cluster *cl, const struct cl_sync *s)
     for (uint8_t h = 0; h < XHA_HOSTS_MAX; h++)
         if (!cl_in(s->members, h))
             absent(cl, h, cold);
+    forget_copies(cl, s);
     for (uint8_t h = 0; h < XHA_HOSTS_MAX; h++)
         if (cl_in(s->members, h))
             member(cl, h, s);

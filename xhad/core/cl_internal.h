@@ -49,6 +49,7 @@
 #define CL_FENCE_AGAIN_MS  5000 /* after a failed attempt, growing */
 #define CL_FENCE_MARGIN_MS 30000
 #define CL_WANTED_MS       300000 /* FENCE_WANTED is said again */
+#define CL_COPY_WAIT_MS    30000  /* of a domain whose host was fenced, for its backup's xhad to come back */
 #define CL_PAIR_AGAIN_MS   1000   /* after a pair that had come to protect, before the next one */
 #define CL_GONE_MS         30000  /* XHAD_GONE is said after so long */
 #define CL_COMMIT_MS       10000  /* a commit that waits longer is told */
@@ -219,7 +220,7 @@ enum cl_fact {
     CL_FACT_PROMOTE
 };
 
-/* MOVE: also for a pair that does not come to protect. */
+/* MOVE: also for a pair that does not come to protect, or whose backup does not come back. */
 enum cl_timer { CL_T_LATER, CL_T_CAP, CL_T_MOVE, CL_T_PAIR, CL_T_N_ };
 
 struct cl_move {
@@ -691,11 +692,14 @@ void xha_cl_unback(struct xha_cluster *cl, uint8_t host,
                    const char *why); /* it is nobody's backup any more */
 bool xha_cl_promotable(const struct xha_cluster *cl, const struct cl_dom *d);
 void xha_cl_promote(struct xha_cluster *cl, struct cl_dom *d, const char *why);
+bool xha_cl_pair_hold(struct xha_cluster *cl, struct cl_dom *d,
+                      uint8_t host);                              /* false: nothing to wait for */
+void xha_cl_pair_waits(struct xha_cluster *cl, struct cl_dom *d); /* for people: what for */
 uint8_t xha_cl_move_target(const struct xha_cluster *cl, const struct cl_dom *d, uint8_t prefer, char *why,
                            size_t len);
 void xha_cl_pair_queue(struct xha_cluster *cl, struct cl_dom *d); /* after any change of it */
 void xha_cl_pair_later(struct xha_cluster *cl, struct cl_dom *d); /* its time has come: looked at again */
-void xha_cl_pair_kick(struct xha_cluster *cl);
+void xha_cl_pair_kick(struct xha_cluster *cl, bool all);
 void xha_cl_pair_late(struct xha_cluster *cl, struct cl_dom *d);
 void xha_cl_pair_lead(struct xha_cluster *cl);
 struct xha_span xha_cl_backoff(uint32_t tries);

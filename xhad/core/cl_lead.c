@@ -76,7 +76,7 @@ static bool tier_waits(const struct xha_cluster *cl, const struct cl_dom *d)
 
 static bool waits(const struct cl_dom *d)
 {
-    return d->used && d->phase == XHA_PH_FREE && d->want_run;
+    return d->used && d->phase == XHA_PH_FREE && d->want_run && !d->pair.id;
 }
 
 void xha_cl_queue_drop(struct xha_cluster *cl, struct cl_dom *d)
@@ -97,6 +97,17 @@ static void enqueue(struct xha_cluster *cl, const struct cl_dom *d)
     xha_heap_set(&cl->wanted, cl_slot(cl->st, d), (int64_t)(key | (CL_KIB_MAX - kib)));
 }
 
+/* When whatever is under way with it has taken too long. */
+static struct xha_time too_late(const struct xha_cluster *cl, const struct cl_dom *d)
+{
+    if (d->pair.id && d->phase == XHA_PH_FREE)
+        return after(cl->now, (struct xha_span){ CL_COPY_WAIT_MS });
+    if ((d->phase == XHA_PH_MOVING || (d->pair.id && d->pair.stage != XHA_PAIR_PROTECTED)) &&
+        cl->st->policy.move_timeout.ms > 0)
+        return after(cl->now, cl->st->policy.move_timeout);
+    return XHA_TIME_NEVER;
+}
+
 void xha_cl_queue(struct xha_cluster *cl, struct cl_dom *d)
 {
     uint32_t slot = cl_slot(cl->st, d);
@@ -105,17 +116,14 @@ void xha_cl_queue(struct xha_cluster *cl, struct cl_dom *d)
         d->capped = false;
     count_coming(cl, d, on_its_way(d));
     xha_cl_pair_queue(cl, d);
-    timer(cl, d, CL_T_MOVE,
-          (d->phase == XHA_PH_MOVING || (d->pair.id && d->pair.stage != XHA_PAIR_PROTECTED)) &&
-                  cl->st->policy.move_timeout.ms > 0
-              ? after(cl->now, cl->st->policy.move_timeout)
-              : XHA_TIME_NEVER);
+    timer(cl, d, CL_T_MOVE, too_late(cl, d));
     if (!waits(d)) {
         xha_heap_drop(&cl->wanted, slot);
         timer(cl, d, CL_T_LATER, XHA_TIME_NEVER);
         d->tries = 0;
         d->backoff.ms = 0;
         d->wait_cause = XHA_CC_NONE;
+        xha_cl_pair_waits(cl, d);
         return;
     }
     if (!d->proposed && !xha_heap_has(&cl->timers, slot * CL_T_N_ + CL_T_LATER))
@@ -149,6 +157,7 @@ static void kick(struct xha_cluster *cl)
     if (!cl->kicked && !cl->roomy)
         return;
     cl->kicked = cl->roomy = false;
+    xha_cl_pair_kick(cl, all);
     /* From the end, and what takes the place of one that is dropped is looked at, too: so none is left out. */
     for (uint32_t i = cl->n_later ? cl->timers.n : 0; i;) {
         const struct heap_item *at = &cl->timers.item[i - 1];

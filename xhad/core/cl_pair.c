@@ -53,7 +53,11 @@ static void end(struct xha_cluster *cl, struct cl_dom *d, const char *why, bool 
 {
     const char *host = xha_cl_host_name(cl, d->pair.backup);
 
-    if (d->pair.stage != XHA_PAIR_PROTECTED)
+    if (d->phase == XHA_PH_FREE && d->want_run)
+        xha_cl_say(cl, XHA_SEV_WARNING, XHA_CC_DEGRADED, d->pair.backup, &d->uuid, 0,
+                   "%s is not waited for on host %s any more, and is started anew: %.90s", d->name, host,
+                   why);
+    else if (d->pair.stage != XHA_PAIR_PROTECTED)
         xha_cl_note(cl, XHA_CC_PAIR_ENDED, d->pair.backup, &d->uuid,
                     "%s was not yet replicated to host %s: %.110s", d->name, host, why);
     else if (ordered || !d->want_run)
@@ -85,8 +89,8 @@ void xha_cl_unback(struct xha_cluster *cl, uint8_t host, const char *why)
 /* ---- promotion ---- */
 
 /*
- * Its backup holds what counts, and can take over. One that is only just back may still be called lost; were it in a
- * new incarnation, it would be fenced by that before anything else is applied.
+ * Its backup holds what counts, and can take over. One that is only just back may still be called lost; in a new
+ * incarnation it would be nobody's backup any more.
  */
 bool xha_cl_promotable(const struct xha_cluster *cl, const struct cl_dom *d)
 {
@@ -99,10 +103,48 @@ bool xha_cl_promotable(const struct xha_cluster *cl, const struct cl_dom *d)
     return state == XHA_HOST_IN || state == XHA_HOST_LOST;
 }
 
+/*
+ * Its owner's host was fenced, and the xhad of its backup is away, though not its host: the copy may live on there, and
+ * nobody else has its memory. So it is free, and yet a pair: PROMOTE, when the backup is back, and PAIR_END race for it
+ * as ever. In the owner's term, for nobody has followed.
+ */
+bool xha_cl_pair_hold(struct xha_cluster *cl, struct cl_dom *d, uint8_t host)
+{
+    const struct cl_state *st = cl->st;
+
+    if (!d->pair.id || d->pair.stage != XHA_PAIR_PROTECTED || !d->want_run ||
+        !cl_in(st->nodes & ~st->members, d->pair.backup) || st->host[d->pair.backup].state != XHA_HOST_IN)
+        return false;
+    d->phase = XHA_PH_FREE;
+    d->purpose = XHA_FOR_RECOVERY;
+    d->failure = XHA_FAIL_HOST;
+    d->next = XHA_HOST_NONE;
+    d->report.state = XHA_ST_QUEUED;
+    d->report.domid = XHA_DOMID_NONE;
+    d->capped = false;
+    d->tries = 0;
+    cl->pairs_due = true;
+    xha_cl_say(cl, XHA_SEV_WARNING, XHA_CC_XHAD_GONE, d->pair.backup, &d->uuid, 0,
+               "%s was lost with host %s; its copy on host %s waits for xhad there, for %d s", d->name,
+               xha_cl_host_name(cl, host), xha_cl_host_name(cl, d->pair.backup), CL_COPY_WAIT_MS / 1000);
+    xha_cl_changed(cl, d);
+    return true;
+}
+
+void xha_cl_pair_waits(struct xha_cluster *cl, struct cl_dom *d)
+{
+    if (!d->used || d->phase != XHA_PH_FREE || !d->pair.id)
+        return;
+    d->wait_cause = XHA_CC_XHAD_GONE;
+    snprintf(d->wait_text, sizeof d->wait_text, "for xhad on host %s, where its copy is",
+             xha_cl_host_name(cl, d->pair.backup));
+}
+
 void xha_cl_promote(struct xha_cluster *cl, struct cl_dom *d, const char *why)
 {
     uint8_t from = d->owner;
 
+    d->phase = XHA_PH_OWNED;
     d->owner = d->pair.backup;
     d->term++;
     d->purpose = XHA_FOR_RECOVERY; /* when the copy is lost after all, it is started anew */
@@ -171,6 +213,7 @@ static void is_protected(struct xha_cluster *cl, const struct cl_message *m, str
 void xha_cl_pair_message(struct xha_cluster *cl, const struct cl_message *m, struct cl_dom *d)
 {
     bool leads = m->from == cl_lowest(cl->st->members);
+    bool is_owner = d->phase != XHA_PH_FREE && m->from == d->owner;
 
     if (m->type == CL_PAIR_BEGIN) {
         begin(cl, m, d);
@@ -184,8 +227,8 @@ void xha_cl_pair_message(struct xha_cluster *cl, const struct cl_message *m, str
         is_protected(cl, m, d);
     } else if (m->type == CL_PROMOTE && (leads || m->from == d->pair.backup)) {
         promote(cl, m, d);
-    } else if (m->type == CL_PAIR_END && (leads || m->from == d->owner || m->from == d->pair.backup)) {
-        if (m->from == d->owner && !m->u.pair.want_run)
+    } else if (m->type == CL_PAIR_END && (leads || is_owner || m->from == d->pair.backup)) {
+        if (is_owner && !m->u.pair.want_run)
             d->want_run = false; /* before the last that it sent is let out, all know that it has stopped */
         end(cl, d, m->u.pair.text, false);
     }
@@ -214,22 +257,6 @@ void xha_cl_pair_later(struct xha_cluster *cl, struct cl_dom *d)
     xha_cl_pair_queue(cl, d);
 }
 
-/* There may be room now for those that found none. */
-void xha_cl_pair_kick(struct xha_cluster *cl)
-{
-    for (uint32_t i = 0; i < cl->timers.n;) {
-        uint32_t item = cl->timers.item[i].what;
-        struct cl_dom *d = &cl->st->dom[item / CL_T_N_];
-
-        if (item % CL_T_N_ != CL_T_PAIR || !d->bare_text[0]) {
-            i++;
-            continue;
-        }
-        xha_heap_drop(&cl->timers, item); /* another one takes its place */
-        xha_cl_pair_queue(cl, d);
-    }
-}
-
 static void no_backup(struct xha_cluster *cl, struct cl_dom *d, const char *why)
 {
     bool said = d->bare_text[0];
@@ -254,6 +281,28 @@ static uint8_t choose(const struct xha_cluster *cl, const struct cl_dom *d, char
     if (host == XHA_HOST_NONE)
         host = xha_cl_place_find(cl, d, BIT(d->owner), XHA_HOST_NONE, why, len);
     return host;
+}
+
+/*
+ * There may be room now for those that found none. all: a host can take more than before; else only a domain has left
+ * one, or needs less, and those for whom there is a place now are tried.
+ */
+void xha_cl_pair_kick(struct xha_cluster *cl, bool all)
+{
+    for (uint32_t i = cl->timers.n; i;) {
+        uint32_t item = cl->timers.item[i - 1].what;
+        struct cl_dom *d = &cl->st->dom[item / CL_T_N_];
+
+        if (item % CL_T_N_ != CL_T_PAIR || !d->bare_text[0] ||
+            (!all && choose(cl, d, NULL, 0) == XHA_HOST_NONE)) {
+            i--;
+            continue;
+        }
+        xha_heap_drop(&cl->timers, item); /* another one takes its place, and is looked at, too */
+        xha_cl_pair_queue(cl, d);
+        if (i > cl->timers.n)
+            i = cl->timers.n;
+    }
 }
 
 /* false: no more can be said now. */
@@ -307,13 +356,16 @@ static bool propose(struct xha_cluster *cl, struct cl_dom *d, enum cl_type type,
     return true;
 }
 
-/* It has not come to protect in time. The timer goes on: the next leader has to see it, too. */
+/* It has not come to protect in time, or its backup not back. The timer goes on: the next leader has to see it, too. */
 void xha_cl_pair_late(struct xha_cluster *cl, struct cl_dom *d)
 {
-    if (d->pair.stage == XHA_PAIR_PROTECTED)
+    bool waits = d->phase == XHA_PH_FREE;
+
+    if (d->pair.stage == XHA_PAIR_PROTECTED && !waits)
         return;
     if (xha_cl_leads(cl))
-        propose(cl, d, CL_PAIR_END, "the first copy took longer than move_timeout");
+        propose(cl, d, CL_PAIR_END,
+                waits ? "xhad there did not come back" : "the first copy took longer than move_timeout");
     xha_heap_set(&cl->timers, cl_slot(cl->st, d) * CL_T_N_ + CL_T_MOVE, cl->now.ms + 10000);
 }
 
@@ -322,6 +374,11 @@ static bool weigh(struct xha_cluster *cl, struct cl_dom *d)
 {
     enum xha_host_state owner = cl->st->host[d->owner].state, backup = cl->st->host[d->pair.backup].state;
 
+    if (d->phase == XHA_PH_FREE) {
+        if (cl_here(cl->st, d->pair.backup))
+            return propose(cl, d, CL_PROMOTE, "its host was lost, and its backup is back");
+        return backup == XHA_HOST_IN || propose(cl, d, CL_PAIR_END, "the backup's host is lost");
+    }
     if (owner == XHA_HOST_LOST && d->pair.stage == XHA_PAIR_PROTECTED && cl_here(cl->st, d->pair.backup))
         return propose(cl, d, CL_PROMOTE, "its host is lost");
     if (owner == XHA_HOST_IN && backup != XHA_HOST_IN)

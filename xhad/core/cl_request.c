@@ -170,6 +170,8 @@ static void do_order(struct xha_cluster *cl, struct cl_dom *d, const struct cl_m
 {
     d->want_run = m->u.request.order == XHA_DO_START;
     if (d->phase == XHA_PH_FREE) {
+        if (d->pair.id) /* also a start: whoever orders it does not want to wait for the copy */
+            xha_cl_unpair(cl, d, "an operator's order");
         d->purpose = d->want_run ? XHA_FOR_START : XHA_FOR_NOTHING;
         d->failure = XHA_FAIL_NONE;
         d->refused = 0;

@@ -104,7 +104,7 @@ static bool fact_lacks(const struct xha_cluster *cl, const struct cl_dom *d)
     case CL_FACT_PROTECTED:
         return pair && d->owner == cl->self && d->pair.stage == XHA_PAIR_SYNCING;
     case CL_FACT_PAIR_END:
-        return pair && (d->owner == cl->self || d->pair.backup == cl->self);
+        return pair && ((d->owner == cl->self && d->phase != XHA_PH_FREE) || d->pair.backup == cl->self);
     case CL_FACT_PROMOTE:
         return pair && here && d->pair.backup == cl->self && d->pair.stage == XHA_PAIR_PROTECTED;
     default: /* FAILED */

@@ -136,7 +136,8 @@ static uint32_t copies_down(const struct xha_cluster *cl, uint8_t host, struct x
     for (uint32_t i = st->paired.head; i != NONE32; i = st->dom[i].link[CL_L_PAIRED].next) {
         const struct cl_dom *d = &st->dom[i];
 
-        if (d->owner != host || d->pair.stage != XHA_PAIR_PROTECTED || !d->want_run)
+        if (d->phase != XHA_PH_OWNED || d->owner != host || d->pair.stage != XHA_PAIR_PROTECTED ||
+            !d->want_run)
             continue;
         if (n < max) {
             out[n] = (struct xha_what_if){ .uuid = d->uuid, .from = host, .to = d->pair.backup };
@@ -213,11 +214,14 @@ static void audit_domain(const struct xha_cluster *cl, const struct cl_dom *d)
     assert((d->phase == XHA_PH_MOVING) == (d->link[CL_L_MOVING].in == &st->moving));
     assert(d->phase != XHA_PH_MOVING || (d->move.target < XHA_HOSTS_MAX && d->move.target != d->owner));
     assert((d->pair.id != 0) == (d->link[CL_L_PAIRED].in == &st->paired));
-    assert(!d->pair.id || (d->phase == XHA_PH_OWNED && d->pair.backup < XHA_HOSTS_MAX &&
+    assert(!d->pair.id || (d->phase != XHA_PH_MOVING && d->pair.backup < XHA_HOSTS_MAX &&
                            d->pair.backup != d->owner && st->host[d->pair.backup].state != XHA_HOST_FENCED));
-    if (d->phase == XHA_PH_FREE && d->want_run && !d->proposed)
+    assert(!d->pair.id || d->phase == XHA_PH_OWNED ||
+           (d->want_run && d->pair.stage == XHA_PAIR_PROTECTED && !d->proposed &&
+            xha_heap_has(&cl->timers, slot * CL_T_N_ + CL_T_MOVE)));
+    if (d->phase == XHA_PH_FREE && d->want_run && !d->pair.id && !d->proposed)
         assert(xha_heap_has(&cl->wanted, slot) || xha_heap_has(&cl->timers, slot * CL_T_N_ + CL_T_LATER));
-    else if (d->phase != XHA_PH_FREE || !d->want_run)
+    else if (d->phase != XHA_PH_FREE || !d->want_run || d->pair.id)
         assert(!xha_heap_has(&cl->wanted, slot));
 }
 

@@ -290,7 +290,8 @@ void xha_cl_wdom(struct cl_wire *w, struct cl_dom *d)
     W_ENUM(w, d->pair.stage, XHA_PAIR_STAGE_N_);
     w16(w, &d->pair.port);
     if (d->pair.id &&
-        (d->phase != XHA_PH_OWNED || d->pair.backup == XHA_HOST_NONE || d->pair.backup == d->owner))
+        (d->phase == XHA_PH_MOVING || d->pair.backup == XHA_HOST_NONE || d->pair.backup == d->owner ||
+         (d->phase == XHA_PH_FREE && (d->pair.stage != XHA_PAIR_PROTECTED || !d->want_run))))
         w->bad = true;
     if (d->phase != XHA_PH_FREE && d->owner == XHA_HOST_NONE)
         w->bad = true;
