@@ -6,6 +6,7 @@
 #include "xhad/ctl/metrics.h"
 #include "xhad/base/file.h"
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -104,6 +105,131 @@ static void host_here(const struct xha_daemon *d, struct xha_metrics *m)
     put(m, "xhad_decisions_total %" PRIu64 "\n", d->steps_total);
 }
 
+/* ---- replication of this host's domains ---- */
+
+enum figure {
+    EPOCHS,
+    AGE,
+    DIRTY,
+    DIRTY_SUM,
+    RAW_SUM,
+    SENT_SUM,
+    PAUSE_SUM,
+    PAUSE_COUNT,
+    PAUSE,
+    COMMIT_SUM,
+    COMMIT_COUNT,
+    COMMIT,
+    DELAY,
+    HELD_PACKETS,
+    HELD_BYTES,
+    DROPPED_SUM,
+    FIGURE_N_
+};
+
+static const struct {
+    const char *name, *ending, *type, *help; /* type NULL: of the family before */
+} figures[FIGURE_N_] = {
+    [EPOCHS] = { "epochs_total", "", "counter", "Epochs of a domain that a backup holds." },
+    [AGE] = { "epoch_age_seconds", "", "gauge", "Age of the newest epoch that the domain's backup holds." },
+    [DIRTY] = { "dirty_pages", "", "gauge", "Pages that the domain changed in the last epoch." },
+    [DIRTY_SUM] = { "dirty_pages_total", "", "counter", "Pages that the domain changed in all epochs." },
+    [RAW_SUM] = { "raw_bytes_total", "", "counter", "Bytes that there were to be sent." },
+    [SENT_SUM] = { "sent_bytes_total", "", "counter", "Bytes that went over the network for them." },
+    [PAUSE_SUM] = { "pause_seconds", "_sum", "summary", "How long the domain stood still for an epoch." },
+    [PAUSE_COUNT] = { "pause_seconds", "_count", NULL, NULL },
+    [PAUSE] = { "last_pause_seconds", "", "gauge", "How long the domain stood still for the last epoch." },
+    [COMMIT_SUM] = { "commit_seconds", "_sum", "summary",
+                     "From a domain's going on until the backup held the epoch." },
+    [COMMIT_COUNT] = { "commit_seconds", "_count", NULL, NULL },
+    [COMMIT] = { "last_commit_seconds", "", "gauge", "The same for the last epoch." },
+    [DELAY] = { "output_delay_seconds", "", "gauge", "How long a packet waited at most in the last epoch." },
+    [HELD_PACKETS] = { "held_packets", "", "gauge", "Packets that wait for their epoch." },
+    [HELD_BYTES] = { "held_bytes", "", "gauge", "Bytes of them." },
+    [DROPPED_SUM] = { "dropped_packets_total", "", "counter",
+                      "Packets for which there was no room to wait." },
+};
+
+struct replicated {
+    char name[2 * XHA_NAME_MAX]; /* as a label */
+    const char *state;
+    double figure[FIGURE_N_]; /* NAN: not known */
+};
+
+static void sums(const struct xha_repl_domain *seen, double *figure)
+{
+    figure[EPOCHS] = figure[PAUSE_COUNT] = figure[COMMIT_COUNT] = (double)seen->epochs;
+    figure[DIRTY_SUM] = (double)seen->pages;
+    figure[RAW_SUM] = (double)seen->raw_bytes;
+    figure[SENT_SUM] = (double)seen->sent_bytes;
+    figure[PAUSE_SUM] = (double)seen->pause_us / 1e6;
+    figure[COMMIT_SUM] = (double)seen->commit_us / 1e6;
+    figure[DROPPED_SUM] = (double)seen->dropped_packets;
+}
+
+static void last_one(const struct xha_daemon *d, const struct xha_repl_epoch *last, double *figure)
+{
+    const struct xha_job_epoch *e = &last->said;
+
+    figure[AGE] = (double)(xha_clock_now(&d->clock).ms - last->heard.ms) / 1e3;
+    figure[DIRTY] = (double)e->pages;
+    figure[PAUSE] = (double)xha_repls_pause_us(e) / 1e6;
+    figure[COMMIT] = (double)e->commit_us / 1e6;
+    figure[DELAY] = (double)e->delay_us / 1e6;
+    figure[HELD_PACKETS] = (double)e->held_packets;
+    figure[HELD_BYTES] = (double)e->held_bytes;
+}
+
+/* false: it is not to be replicated, or is another host's. */
+static bool is_replicated(const struct xha_daemon *d, const struct xha_view *v, struct replicated *r)
+{
+    const struct xha_repl_domain *seen = xha_repls_find(d->repls, &v->uuid);
+    struct xha_repl_status s;
+
+    if (v->policy->protection != XHA_PROT_REPLICATE || v->state == XHA_ST_STANDBY)
+        return false;
+    xha_repls_status(d, &v->uuid, &s);
+    r->state = s.state;
+    label(v->name, r->name, sizeof r->name);
+    for (size_t f = 0; f < FIGURE_N_; f++)
+        r->figure[f] = NAN;
+    if (seen)
+        sums(seen, r->figure);
+    if (s.last)
+        last_one(d, s.last, r->figure);
+    return s.state != NULL;
+}
+
+static void replication(const struct xha_daemon *d, struct xha_metrics *m)
+{
+    struct replicated *all = calloc(xha_core_count(d->core) + 1, sizeof *all);
+    size_t n = 0;
+
+    if (!all)
+        abort();
+    for (uint32_t i = 0; i < xha_core_count(d->core); i++) {
+        struct xha_view v;
+
+        xha_core_view(d->core, i, &v);
+        n += is_replicated(d, &v, &all[n]);
+    }
+    if (n)
+        head(m, "xhad_replication_state", "gauge", "1 for how a domain of this host is replicated.");
+    for (size_t i = 0; i < n; i++)
+        put(m, "xhad_replication_state{domain=\"%s\",state=\"%s\"} 1\n", all[i].name, all[i].state);
+    for (size_t f = 0; n && f < FIGURE_N_; f++) {
+        char name[100];
+
+        snprintf(name, sizeof name, "xhad_replication_%s", figures[f].name);
+        if (figures[f].type)
+            head(m, name, figures[f].type, figures[f].help);
+        for (size_t i = 0; i < n; i++)
+            if (!isnan(all[i].figure[f]))
+                put(m, "%s%s{domain=\"%s\"} %.15g\n", name, figures[f].ending, all[i].name, all[i].figure[f]);
+    }
+    free(all);
+}
+
 /* ---- the cluster ---- */
 
 static void hosts(const struct xha_peers *p, struct xha_metrics *m)
@@ -170,6 +296,7 @@ void xha_metrics_make(const struct xha_daemon *d, struct xha_metrics *metrics_r)
     *metrics_r = (struct xha_metrics){ 0 };
     host_here(d, metrics_r);
     domains_here(d, metrics_r);
+    replication(d, metrics_r);
     if (d->peers)
         of_cluster(d->peers, metrics_r);
 }
