@@ -117,6 +117,7 @@ static int one_epoch(struct sender *s)
     if (!state)
         return -1;
     line.raw_bytes = line.sent_bytes = strlen(state);
+    line.dropped_packets = (uint64_t)sim_knob_int("dropped", 0);
     if (xha_wire_put(s->wire, XHA_FRAME_EPOCH_END, state, strlen(state), NULL, 0) < 0)
         return end(s, xha_wire_error(s->wire));
     if (await_ack(s) < 0)

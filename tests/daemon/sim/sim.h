@@ -22,6 +22,7 @@
  *   suspend_ms                  how long a guest stands still for a checkpoint (0)
  *   suspend-NAME                die: the worker of its checkpoint is killed meanwhile
  *   move_ms                     how long a guest's memory streams to another host (0)
+ *   dropped                     packets that a gate has dropped, as its sender tells (0)
  *   move-NAME                   of a move, used up: the source's die-streaming, die-suspended, die-sent, abort;
  *                               the target's die-restoring, fail-restore. Of a replication: the sender's die-syncing,
  *                               die-protected, end-protected, the backup's die-standby
