@@ -23,6 +23,8 @@
 #include "tests/unit/repl-stream.h"
 #include "xhad/base/file.h"
 #include "xhad/base/uuid.h"
+#include "xhad/repl/announce.h"
+#include "xhad/repl/gate.h"
 #include "xhad/xen/work.h"
 #include <xenctrl.h>
 #include <xenguest.h>
@@ -38,8 +40,15 @@ enum moment { SUSPENDED = 1, COPIED, COMMITTED };
 
 static struct {
     libxl_dominfo dom;
-    bool there, no_hap;
+    bool there, no_hap, disk;
+    libxl_domain_type type;
     unsigned suspends, resumes, destroys, log_ends;
+    /* its network devices, as the configuration and as dom0 has them, and their gate */
+    unsigned nics, ports, announced;
+    bool gated, stays, changes;
+    enum xha_gate_state gate;
+    uint64_t let_out; /* epochs */
+    uint32_t limit_bytes;
     /* at a moment of an epoch something happens */
     enum moment moment;
     unsigned epoch;
@@ -53,7 +62,8 @@ static void put_domain(uint32_t domid, bool paused)
     host.dom.domid = domid;
     host.dom.paused = paused;
     host.dom.current_memkb = 4096;
-    host.dom.domain_type = LIBXL_DOMAIN_TYPE_PVH;
+    host.dom.domain_type = LIBXL_DOMAIN_TYPE_HVM; /* so libxl lists a PVH guest, too */
+    host.type = LIBXL_DOMAIN_TYPE_PVH;
     assert_int_equal(libxl_uuid_from_string(&host.dom.uuid, UUID), 0);
     host.there = true;
 }
@@ -184,6 +194,16 @@ WRAP(int, libxl_retrieve_domain_configuration, libxl_ctx *ctx, uint32_t domid, l
      const libxl_asyncop_how *ao)
 {
     (void)ctx, (void)domid, (void)ao;
+    config->c_info.type = host.type;
+    config->nics = calloc(host.nics + 1, sizeof(*config->nics));
+    config->num_nics = (int)host.nics;
+    if (host.disk) {
+        config->disks = calloc(1, sizeof(*config->disks));
+        libxl_device_disk_init(&config->disks[0]);
+        config->disks[0].vdev = strdup("xvdb");
+        config->disks[0].readwrite = 1;
+        config->num_disks = 1;
+    }
     return libxl_uuid_from_string(&config->c_info.uuid, UUID);
 }
 
@@ -197,6 +217,8 @@ WRAP(int, libxl_domain_config_from_json, libxl_ctx *ctx, libxl_domain_config *co
 {
     (void)ctx;
     config->c_info.name = strdup("g1");
+    config->nics = calloc(1, sizeof(*config->nics));
+    config->num_nics = 1;
     return strcmp(json, CONFIG) == 0 ? libxl_uuid_from_string(&config->c_info.uuid, UUID) : ERROR_FAIL;
 }
 
@@ -252,6 +274,119 @@ WRAP(int, xha_sched_apply, struct xha_work *work, uint32_t domid, const libxl_do
     return 0;
 }
 
+WRAP(int, libxl_domain_unpause, libxl_ctx *ctx, uint32_t domid, const libxl_asyncop_how *ao)
+{
+    (void)ctx, (void)ao;
+    assert_int_equal(domid, 42);
+    host.dom.paused = false;
+    return 0;
+}
+
+/* ---- its network, and the gate, which is used as gate.h says ---- */
+
+WRAP(int, xha_gate_ports, const char *sysfs, uint32_t domid, struct xha_gate_port *ports_r, size_t max,
+     size_t *n_r)
+{
+    assert_string_equal(sysfs, "/sys");
+    assert_true(host.ports <= max);
+    for (unsigned i = 0; i < host.ports; i++) {
+        ports_r[i] = (struct xha_gate_port){ .domid = domid, .devid = i };
+        snprintf(ports_r[i].vif, sizeof(ports_r[i].vif), "vif%u.%u", domid, i);
+    }
+    *n_r = host.ports;
+    return 0;
+}
+
+WRAP(int, xha_gate_set_up, const struct xha_gate_port *ports, size_t n, uint32_t limit_bytes,
+     struct xha_gate **gate_r, char *err, size_t err_len)
+{
+    (void)ports, (void)err, (void)err_len;
+    assert_int_equal(n, host.ports);
+    assert_false(host.dom.shutdown);
+    host.gate = host.gated ? XHA_GATE_FOUND : XHA_GATE_SHUT;
+    host.gated = true;
+    host.limit_bytes = limit_bytes;
+    *gate_r = (struct xha_gate *)&host;
+    return 0;
+}
+
+WRAP(void, xha_gate_close, struct xha_gate *gate)
+{
+    host.stays = host.stays || gate;
+}
+
+WRAP(enum xha_gate_state, xha_gate_state, const struct xha_gate *gate)
+{
+    (void)gate;
+    return host.gate;
+}
+
+WRAP(int, xha_gate_open, struct xha_gate *gate, char *err, size_t err_len)
+{
+    (void)gate, (void)err, (void)err_len;
+    assert_int_equal(host.suspends, 0); /* later it is an order's */
+    host.gate = XHA_GATE_OPEN;
+    return 0;
+}
+
+WRAP(int, xha_gate_shut, struct xha_gate *gate, char *err, size_t err_len)
+{
+    (void)gate, (void)err, (void)err_len;
+    assert_true(host.gate == XHA_GATE_OPEN && host.suspends == 1 && host.dom.shutdown);
+    host.gate = XHA_GATE_SHUT;
+    return 0;
+}
+
+WRAP(int, xha_gate_barrier, struct xha_gate *gate, char *err, size_t err_len)
+{
+    (void)gate, (void)err, (void)err_len;
+    assert_true(host.gate == XHA_GATE_SHUT && host.suspends > 1 && host.dom.shutdown);
+    host.gate = XHA_GATE_SEALED;
+    return 0;
+}
+
+WRAP(int, xha_gate_release_one, struct xha_gate *gate, char *err, size_t err_len)
+{
+    (void)gate, (void)err, (void)err_len;
+    assert_true(host.gate == XHA_GATE_SEALED && !host.dom.shutdown);
+    host.gate = XHA_GATE_SHUT;
+    host.let_out++;
+    return 0;
+}
+
+WRAP(int, xha_gate_take_down, struct xha_gate *gate, int64_t until_ms, char *err, size_t err_len)
+{
+    (void)gate, (void)until_ms, (void)err, (void)err_len;
+    assert_int_equal(host.gate, XHA_GATE_OPEN);
+    host.gated = false;
+    return 0;
+}
+
+WRAP(int, xha_gate_stats, struct xha_gate *gate, struct xha_gate_stats *stats_r, char *err, size_t err_len)
+{
+    (void)gate, (void)err, (void)err_len;
+    *stats_r =
+        (struct xha_gate_stats){ .held_packets = 3, .held_bytes = 200, .dropped_packets = 1, .delay_us = 70 };
+    return 0;
+}
+
+WRAP(bool, xha_gate_vifs_changed, struct xha_gate *gate, char *what_r, size_t what_len)
+{
+    (void)gate;
+    snprintf(what_r, what_len, "network device vif7.1 came");
+    return host.changes && host.suspends == 3;
+}
+
+WRAP(int, xha_announce, const char *vif, const uint8_t mac[6], const struct xha_announce_address *addresses,
+     size_t n, unsigned *frames_r, char *err, size_t err_len)
+{
+    (void)mac, (void)addresses, (void)n, (void)err, (void)err_len;
+    assert_string_equal(vif, "vif42.0");
+    assert_true(host.there && !host.dom.paused);
+    host.announced += *frames_r = 1;
+    return 0;
+}
+
 /* ---- two workers ---- */
 
 static const char key_path[] = "test-xen-replicate.key", lines_path[] = "test-xen-replicate.lines";
@@ -286,9 +421,10 @@ static struct {
 static void be_backup(void)
 {
     prepare_work(XHA_VERB_REPLICATE_IN);
+    host.ports = 1;
     xha_perform_replicate_in(&w);
-    printf("\n=%s=%u=%d,%d=%s\n", xha_result_name(w.done.result), host.epoch, host.there, host.dom.paused,
-           w.done.message);
+    printf("\n=%s=%u=%d,%d,%u=%s\n", xha_result_name(w.done.result), host.epoch, host.there, host.dom.paused,
+           host.announced, w.done.message);
     fflush(stdout);
     _exit(0);
 }
@@ -392,6 +528,9 @@ static void expect_lines(uint64_t epochs)
         assert_in_range(e.pages, 1, PAGES);
         assert_true(e.raw_bytes >= e.pages * 4096 && e.sent_bytes > 0);
         assert_int_equal(e.interval_us, 1000);
+        assert_int_equal(e.held_bytes, host.ports ? 200 : 0);
+        assert_int_equal(e.dropped_packets, host.ports ? 1 : 0);
+        assert_int_equal(e.delay_us, host.ports ? 70 : 0);
     }
     fclose(f);
     assert_int_equal(n, epochs);
@@ -444,7 +583,7 @@ static void a_promoted_backup_has_the_last_epoch(void **state)
     assert_non_null(strstr(w.done.message, "is not replicated any more"));
     assert_true(host.there && !host.dom.shutdown);
     expect_backup("=ok=");
-    assert_non_null(strstr(backup.said, "=1,1=")); /* there, paused */
+    assert_non_null(strstr(backup.said, "=1,0,3=")); /* there, runs, and was announced */
     assert_non_null(strstr(backup.said, "domain id 42, as of epoch "));
     assert_true(json_integer_value(json_object_get(w.done.data, "epoch")) >= 5);
 }
@@ -457,11 +596,11 @@ static void a_backup_without_sender_waits_for_the_order(void **state)
         memset(&host, 0, sizeof(host));
         replicate(SUSPENDED, 4, 0, false); /* the sender ends */
         xha_job_done_clear(&w.done);
-        assert_true(hear("alone"));
+        assert_true(hear("silent"));
         assert_null(strstr(backup.said, "\n="));
         kill(backup.pid, promote ? SIGUSR1 : SIGTERM);
         expect_backup(promote ? "=ok=" : "=refused=");
-        assert_non_null(strstr(backup.said, promote ? "=1,1=" : "=0,"));
+        assert_non_null(strstr(backup.said, promote ? "=1,0,3=" : "=0,"));
     }
 }
 
@@ -485,7 +624,7 @@ static void told_to_stop_it_stops(void **state)
     expect_lines(6);
     assert_true(json_is_true(json_object_get(w.done.data, "asked")));
     assert_int_equal(host.suspends, host.resumes);
-    assert_true(hear("alone"));
+    assert_true(hear("silent"));
     kill(backup.pid, SIGTERM);
     expect_backup("=refused=");
 }
@@ -500,13 +639,77 @@ static void a_guest_that_does_not_suspend_runs_on(void **state)
     expect_backup("=refused=");
 }
 
+/* The gate's own rules are asserted where it is made up. */
+static void what_is_sent_waits_for_its_epoch(void **state)
+{
+    (void)state;
+    host.nics = host.ports = 2;
+    replicate(SUSPENDED, 6, 0, false); /* in the sixth the guest does not suspend */
+    expect_sender(5, "its network gate stays shut");
+    expect_lines(5);
+    assert_int_equal(host.let_out, 4); /* the first began with the gate */
+    assert_int_equal(host.limit_bytes, 16384 * 1024);
+    assert_true(host.gated && host.stays);
+    kill(backup.pid, SIGTERM);
+    expect_backup("=refused=");
+}
+
+static void a_gate_that_never_was_shut_is_taken_away(void **state)
+{
+    (void)state;
+    host.nics = host.ports = 1;
+    replicate(SUSPENDED, 1, 0, false);
+    assert_int_equal(w.done.result, XHA_REFUSED);
+    assert_null(strstr(w.done.message, "shut"));
+    assert_false(host.gated);
+    kill(backup.pid, SIGTERM);
+    expect_backup("=refused=");
+}
+
+static void without_its_whole_network_it_is_not_replicated(void **state)
+{
+    (void)state;
+    host.nics = 2;
+    host.ports = 1; /* the other one is a driver domain's */
+    replicate(0, 0, 0, false);
+    assert_int_equal(w.done.result, XHA_REFUSED);
+    assert_non_null(strstr(w.done.message, "2 network devices"));
+    assert_true(!host.gated && host.suspends == 0);
+    kill(backup.pid, SIGTERM);
+    expect_backup("=refused=");
+}
+
+static void a_gate_of_before_is_not_touched(void **state)
+{
+    (void)state;
+    host.nics = host.ports = 1;
+    host.gated = true;
+    replicate(0, 0, 0, false);
+    assert_int_equal(w.done.result, XHA_REFUSED);
+    assert_non_null(strstr(w.done.message, "opened by order"));
+    assert_true(host.gated && host.gate == XHA_GATE_FOUND);
+    kill(backup.pid, SIGTERM);
+    expect_backup("=refused=");
+}
+
+static void a_new_network_device_ends_protection(void **state)
+{
+    (void)state;
+    host.nics = host.ports = 1;
+    host.changes = true;
+    replicate(0, 0, 0, false);
+    expect_sender(3, "vif7.1 came");
+    kill(backup.pid, SIGTERM);
+    expect_backup("=refused=");
+}
+
 static void what_cannot_be_replicated_is_refused_by_name(void **state)
 {
     (void)state;
     prepare_work(XHA_VERB_REPLICATE_OUT);
     put_domain(7, false);
     w.job.domid = 7;
-    host.dom.domain_type = LIBXL_DOMAIN_TYPE_HVM;
+    host.type = LIBXL_DOMAIN_TYPE_HVM;
     xha_perform_replicate_out(&w);
     assert_int_equal(w.done.refusal, XHA_REFUSAL_UNSUPPORTED);
     assert_non_null(strstr(w.done.message, "HVM"));
@@ -515,6 +718,17 @@ static void what_cannot_be_replicated_is_refused_by_name(void **state)
     xha_perform_replicate_out(&w);
     assert_int_equal(w.done.refusal, XHA_REFUSAL_UNSUPPORTED);
     assert_non_null(strstr(w.done.message, "cannot track"));
+    host.no_hap = false;
+    host.dom.domain_type = host.type = LIBXL_DOMAIN_TYPE_PV;
+    xha_perform_replicate_out(&w);
+    assert_int_equal(w.done.refusal, XHA_REFUSAL_UNSUPPORTED);
+    assert_non_null(strstr(w.done.message, "PV guest"));
+    put_domain(7, false);
+    host.disk = true;
+    xha_perform_replicate_out(&w);
+    assert_int_equal(w.done.refusal, XHA_REFUSAL_UNSUPPORTED);
+    assert_non_null(strstr(w.done.message, "disk xvdb is writable"));
+    host.disk = false;
     put_domain(7, true);
     xha_perform_replicate_out(&w);
     assert_int_equal(w.done.result, XHA_REFUSED);
@@ -529,6 +743,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_backup_without_sender_waits_for_the_order, setup, teardown),
         cmocka_unit_test_setup_teardown(before_the_first_epoch_there_is_no_backup, setup, teardown),
         cmocka_unit_test_setup_teardown(a_guest_that_does_not_suspend_runs_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_sent_waits_for_its_epoch, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_gate_that_never_was_shut_is_taken_away, setup, teardown),
+        cmocka_unit_test_setup_teardown(without_its_whole_network_it_is_not_replicated, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_gate_of_before_is_not_touched, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_new_network_device_ends_protection, setup, teardown),
         cmocka_unit_test_setup_teardown(what_cannot_be_replicated_is_refused_by_name, setup, teardown),
         cmocka_unit_test_setup_teardown(told_to_stop_it_stops, setup, teardown), /* the last: it stays told */
     };

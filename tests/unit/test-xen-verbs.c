@@ -395,7 +395,7 @@ static void test_destroy(void **state)
     add(UUID_B, 6);
     w.job.domid = 5;
     xha_perform_destroy(&w);
-    expect(XHA_OK, 0, "destroy(5) ");
+    expect(XHA_OK, 0, "destroy(5) gate(5) "); /* what it held has gone with its devices */
 }
 
 /* The domid is another domain's by now. */
@@ -550,7 +550,8 @@ WRAP(int, xha_gate_remove, uint32_t domid, int64_t until_ms, size_t *ports_r, ch
 {
     (void)until_ms;
     note("gate(%u) ", domid);
-    *ports_r = host.gates > 0 ? (size_t)host.gates : 0;
+    if (ports_r)
+        *ports_r = host.gates > 0 ? (size_t)host.gates : 0;
     snprintf(err, err_len, "stuck");
     return host.gates < 0 ? -1 : 0;
 }
@@ -572,6 +573,20 @@ static void test_gate(void **state)
     xha_perform_gate(&w);
     assert_int_equal(w.done.result, XHA_OK);
     assert_string_equal(host.log, "gate(5) gate(5) gate(5) ");
+}
+
+/* Its sender was killed in the middle of an epoch. */
+static void test_gate_of_a_suspended_guest(void **state)
+{
+    libxl_dominfo *d = add(UUID_A, 5);
+
+    (void)state;
+    w.job.domid = 5;
+    d->shutdown = true;
+    d->shutdown_reason = LIBXL_SHUTDOWN_REASON_SUSPEND;
+    host.gates = 1;
+    xha_perform_gate(&w);
+    expect(XHA_OK, 0, "resume(5,1) gate(5) ");
 }
 
 static void test_gate_of_another(void **state)
@@ -617,6 +632,7 @@ int main(void)
         ONE(test_disks_judge),
         ONE(test_disks_run),
         ONE(test_gate),
+        ONE(test_gate_of_a_suspended_guest),
         ONE(test_gate_of_another),
     };
 

@@ -35,7 +35,7 @@ enum xha_verb {
     XHA_VERB_CHECKPOINT,
     XHA_VERB_RESUME,
     XHA_VERB_SCHED,
-    XHA_VERB_GATE, /* OK: its network gate is open and gone (of a domain whose replicating process is gone) */
+    XHA_VERB_GATE, /* OK: its network gate is open and gone, and it runs; of one whose sender is gone */
     /* a question of the daemon that changes the domain's checkpoints, and so takes its lock, too */
     XHA_VERB_IMPORT, /* checkpoint.file → the next checkpoint; data: its manifest, with its number */
     /* the two ends of a move between hosts: they stream and tell, and never decide (struct xha_job_move) */
@@ -44,7 +44,7 @@ enum xha_verb {
     XHA_VERB_SEND_DISKS,    /* of a domain that is stopped; the configuration says which */
     XHA_VERB_RECEIVE_DISKS, /* OK: all disks of the configuration are here, verified and on stable storage */
     /*
-     * The backup of a domain that is replicated. SIGUSR1 promotes: OK: it is here, paused, as domid, as of the last
+     * The backup of a domain that is replicated. SIGUSR1 promotes: OK: it runs here, as domid, as of the last
      * whole epoch. SIGTERM discards: REFUSED: nothing is left here. Until then it waits, with or without its sender.
      */
     XHA_VERB_REPLICATE_IN,
@@ -56,7 +56,8 @@ enum xha_verb {
     /*
      * The sender of a replicated domain, beside which other work goes on, and so without its lock; it has to be ended
      * before a deed that suspends the domain. Always ends REFUSED with the guest running here, or UNKNOWN; by SIGTERM
-     * when somebody wants it so, else because its backup is lost, or the guest is gone.
+     * when somebody wants it so, else because its backup is lost, or the guest is gone. A network gate that it has
+     * shut stays shut: XHA_VERB_GATE.
      */
     XHA_VERB_REPLICATE_OUT,
     XHA_VERB_N_

@@ -93,6 +93,8 @@ int xha_announce(const char *vif, const uint8_t mac[6], const struct xha_announc
     rc = find_bridge(&nl, vif, &b, err, err_len);
     if (rc == 0) {
         rc = xha_nl_ask_one(&nl, xha_nl_fdb_set(b.vif, mac), NULL, NULL);
+        if (rc == -EPERM) /* the guest is not connected to it yet; the bridge learns it by its first frame */
+            rc = 0;
         if (rc < 0)
             snprintf(err, err_len, "%s: its bridge does not learn where it is: %s", vif, strerror(-rc));
     }

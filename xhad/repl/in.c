@@ -241,6 +241,8 @@ static int prepare(struct xha_in *in)
     in->state.linked = true;
     in->received_before = xha_wire_received(in->plan.wire);
     xha_wire_pace(in->plan.wire, in->plan.terms.silence_ms);
+    if (in->plan.silence_ms > in->plan.terms.silence_ms)
+        xha_wire_bear(in->plan.wire, in->plan.silence_ms);
     return fcntl(in->write_fd, F_SETFL, O_NONBLOCK);
 }
 

@@ -26,6 +26,8 @@ struct xha_in_state {
 struct xha_in_plan {
     struct xha_wire *wire;
     struct xha_terms terms; /* as granted */
+    uint32_t
+        silence_ms; /* of the sender, until it counts as gone; at least that of the terms, by which we speak */
     /* From the thread: after each epoch that became whole, and when the link is gone. NULL: nobody asks. */
     void (*tell)(void *arg, const struct xha_in_state *state);
     void *arg;

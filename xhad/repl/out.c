@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define TICK_MS     100
+#define TELL_MS     500
 #define PIPE_BYTES  (1 << 20)
 #define QUEUE_BYTES (1u << 20) /* on the wire at most, so that what is said does not grow old there */
 
@@ -31,6 +32,7 @@ struct xha_out {
     int64_t began_us;     /* the epoch under way; 0: none */
     uint64_t sent;        /* the last epoch whose END was queued */
     uint64_t sent_before; /* bytes on the wire */
+    int64_t told_us;
 
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t change;
@@ -193,6 +195,21 @@ static int listen_to(struct xha_out *o)
 
 /* ---- the thread ---- */
 
+static void tell(struct xha_out *o)
+{
+    const struct xha_epoch_seen seen = xha_epoch_seen(o->sender);
+    const int64_t now = now_us();
+    struct xha_out_told told = { .acked = o->acked,
+                                 .wire_bytes = xha_wire_sent(o->plan.wire) - o->sent_before };
+
+    if (!o->plan.tell || now - o->told_us < TELL_MS * 1000)
+        return;
+    for (int kind = 0; kind < XHA_PAGE_KIND_N_; kind++)
+        told.pages += seen.pages[kind];
+    o->plan.tell(o->plan.arg, &told);
+    o->told_us = now;
+}
+
 static int turn(struct xha_out *o)
 {
     struct xha_also stream = { .fd = -1, .events = POLLIN };
@@ -220,7 +237,7 @@ static void *run(void *arg)
     struct xha_out *o = arg;
 
     while (!atomic_load(&o->finish) && turn(o) == 0)
-        ;
+        tell(o);
     close(xha_steal_fd(&o->read_fd)); /* whoever writes the stream learns it by this */
     return NULL;
 }

@@ -17,11 +17,21 @@
 int xha_out_agree(struct xha_wire *wire, const struct xha_terms *wanted, int64_t until_ms,
                   struct xha_terms *terms_r, char *err, size_t err_len);
 
+/* How it stands. */
+struct xha_out_told {
+    uint64_t acked; /* the last epoch that the backup holds */
+    uint64_t pages; /* packed of the epoch under way */
+    uint64_t wire_bytes;
+};
+
 struct xha_out_plan {
     struct xha_wire *wire;  /* greeted, the terms agreed on */
     struct xha_terms terms; /* as granted */
     uint64_t
         tank_bytes; /* memory for what is not yet sent; an epoch that is larger keeps the guest waiting */
+    /* From the thread, about twice a second. NULL: nobody asks. */
+    void (*tell)(void *arg, const struct xha_out_told *told);
+    void *arg;
 };
 
 struct xha_out;

@@ -5,11 +5,13 @@
 #include "xhad/xen/domain_config.h"
 #include "xhad/xen/suspend.h"
 #include "xhad/xen/work.h"
+#include "xhad/repl/gate.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
 #define GONE_WAIT_MS 10000 /* for the memory of a destroyed domain to be free */
+#define GATE_MS      2000
 
 void xha_perform_start(struct xha_work *w)
 {
@@ -30,10 +32,21 @@ void xha_perform_start(struct xha_work *w)
     libxl_domain_config_dispose(&config);
 }
 
+/* What it held goes with its network devices, unseen; what is left of it in the kernel is tidied away. */
+static void drop_gate(struct xha_work *w)
+{
+    char err[XHA_GATE_TEXT];
+
+    if (w->job.domid > 0 && xha_lx_is_free(&w->lx, w->job.domid) &&
+        xha_gate_remove((uint32_t)w->job.domid, xha_now_ms() + GATE_MS, NULL, err, sizeof(err)) < 0)
+        xha_work_warn(w, "%s", err);
+}
+
 void xha_perform_destroy(struct xha_work *w)
 {
     struct xha_lx_found found;
     libxl_dominfo info;
+    int r;
 
     switch (xha_lx_look(&w->lx, w->job.domid, &w->job.uuid, &info)) {
     case XHA_LX_SILENT:
@@ -41,6 +54,7 @@ void xha_perform_destroy(struct xha_work *w)
                         xha_lx_error(&w->lx));
         return;
     case XHA_LX_GONE:
+        drop_gate(w);
         xha_work_ok(w, "%s was gone already", w->who);
         return;
     case XHA_LX_THERE:
@@ -51,7 +65,9 @@ void xha_perform_destroy(struct xha_work *w)
         xha_work_unknown(w, "%s could not be destroyed: %s", w->who, xha_lx_error(&w->lx));
         return;
     }
-    if (xha_lx_wait_gone(&w->lx, &w->job.uuid, GONE_WAIT_MS, &found) == 0)
+    r = xha_lx_wait_gone(&w->lx, &w->job.uuid, GONE_WAIT_MS, &found);
+    drop_gate(w);
+    if (r == 0)
         xha_work_ok(w, "%s was destroyed", w->who);
     else if (xha_lx_look(&w->lx, w->job.domid, &w->job.uuid, &info) == XHA_LX_GONE)
         xha_work_ok(w, "%s was destroyed; domain id %d has its UUID too", w->who, (int)found.domid);

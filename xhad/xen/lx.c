@@ -148,6 +148,18 @@ enum xha_lx_look xha_lx_look(struct xha_lx *lx, int32_t domid, const struct xha_
     return result;
 }
 
+bool xha_lx_is_free(struct xha_lx *lx, int32_t domid)
+{
+    int n = 0;
+    libxl_dominfo *list = libxl_list_domain(lx->ctx, &n);
+    bool is_free = list != NULL;
+
+    for (int i = 0; list && i < n; i++)
+        is_free = is_free && list[i].domid != (uint32_t)domid;
+    libxl_dominfo_list_free(list, n);
+    return is_free;
+}
+
 int xha_lx_find(struct xha_lx *lx, const struct xha_uuid *uuid, struct xha_lx_found *found_r)
 {
     struct xha_lx_found found = { .domid = XHA_DOMID_NONE };

@@ -39,6 +39,9 @@ enum xha_lx_look {
 enum xha_lx_look xha_lx_look(struct xha_lx *lx, int32_t domid, const struct xha_uuid *uuid,
                              libxl_dominfo *info_r);
 
+/* Whether nothing that Xen lists has this domid; false also when Xen did not answer. */
+bool xha_lx_is_free(struct xha_lx *lx, int32_t domid);
+
 /* All domains with a UUID. */
 struct xha_lx_found {
     uint32_t alive, dying;

@@ -2,8 +2,10 @@
  * replicate_in.c - the verb replicate-in: the backup of a replicated domain.
  *
  * libxl restores it from a pipe that stays open, epoch by epoch, until somebody orders: SIGUSR1 promotes, SIGTERM
- * discards. No end of the link and no silence does either. Promoted it is paused, as a domain that was moved is.
+ * discards. No end of the link and no silence does either; they are told, for others to decide. Promoted it runs, and
+ * is announced.
  */
+#include "xhad/xen/announce_guest.h"
 #include "xhad/xen/bring_up.h"
 #include "xhad/xen/domain_config.h"
 #include "xhad/xen/sched.h"
@@ -22,11 +24,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#define AGREE_MS   10000
-#define TELL_MS    500
-#define ORDER_MS   20
-#define COPIES_MIB 256
-#define HELD_MIB   256
+#define AGREE_MS    10000
+#define EPOCH_MS    500  /* between lines of epochs */
+#define TELL_MS     2000 /* between lines of a state that goes on: xhad may be another one by now */
+#define ORDER_MS    20
+#define SILENCES    3 /* of the sender's, until we take it for gone: it has to decide first */
+#define ANNOUNCED   3 /* times, since frames get lost */
+#define ANNOUNCE_MS 60
+#define COPIES_MIB  256
+#define HELD_MIB    256
 
 struct backup {
     struct xha_work *w;
@@ -38,7 +44,9 @@ struct backup {
     struct xha_in *in;
     pthread_t orders;
     atomic_bool restored; /* libxl is done: no order matters any more */
-    int64_t told_ms;
+    atomic_bool silent;
+    atomic_ullong epoch; /* the last whole one */
+    int64_t epoch_ms, told_ms;
 };
 
 static volatile sig_atomic_t told_to_promote;
@@ -83,18 +91,29 @@ static int agree(struct backup *b)
 
 /* ---- while it is fed ---- */
 
-/* "epoch": the last whole one of none that is known in advance; "alone": the sender is gone after that one. */
-static void tell(void *arg, const struct xha_in_state *state)
+/* Of a state that goes on: at once, and again and again. */
+static void tell_state(struct backup *b, const char *state, uint64_t number)
+{
+    const int64_t now = xha_now_ms();
+
+    if (now - b->told_ms < TELL_MS)
+        return;
+    xha_job_progress(STDOUT_FILENO, state, number, number);
+    b->told_ms = now;
+}
+
+static void tell_epoch(void *arg, const struct xha_in_state *state)
 {
     struct backup *b = arg;
     const int64_t now = xha_now_ms();
 
+    atomic_store(&b->epoch, state->store.epoch);
     if (!state->linked) {
         fprintf(stderr, "the link is gone: %s\n", state->error);
-        xha_job_progress(STDOUT_FILENO, "alone", state->store.epoch, state->store.epoch);
-    } else if (state->store.epoch == 1 || now - b->told_ms >= TELL_MS) {
+        atomic_store(&b->silent, true);
+    } else if (state->store.epoch == 1 || now - b->epoch_ms >= EPOCH_MS) {
         xha_job_progress(STDOUT_FILENO, "epoch", state->store.epoch, state->store.epoch);
-        b->told_ms = now;
+        b->epoch_ms = now;
     }
 }
 
@@ -108,24 +127,45 @@ static void *heed_orders(void *arg)
             xha_in_promote(b->in);
         else if (xha_work_stop(b->w))
             xha_in_discard(b->in);
+        else if (atomic_load(&b->silent))
+            tell_state(b, "silent", atomic_load(&b->epoch));
         poll(NULL, 0, ORDER_MS);
     }
     return NULL;
 }
 
-static void finish(struct backup *b, uint32_t domid, const struct xha_in_state *state)
+static unsigned announce(struct backup *b, uint32_t domid)
+{
+    unsigned frames = xha_announce_guest(b->w, domid, &b->config);
+
+    for (int i = 1; i < ANNOUNCED && frames > 0; i++) {
+        poll(NULL, 0, ANNOUNCE_MS);
+        frames += xha_announce_guest(b->w, domid, &b->config);
+    }
+    return frames;
+}
+
+/* It is whole, and paused. It runs before anything else is done. */
+static void go_on(struct backup *b, uint32_t domid, const struct xha_in_state *state)
 {
     struct xha_work *w = b->w;
+    unsigned frames;
     char err[256];
 
+    xha_lx_forget(&w->lx);
+    if (libxl_domain_unpause(w->lx.ctx, domid, NULL)) {
+        xha_bring_up_failed(w, "unpaused");
+        return;
+    }
+    frames = announce(b, domid);
     if (xha_sched_apply(w, domid, &b->config, err, sizeof(err)) < 0)
         xha_work_warn(w, "scheduling is not as the policy says: %s", err);
     w->done.domid = (int32_t)domid;
-    xha_work_ok(w, "%s is here and paused, domain id %" PRIu32 ", as of epoch %" PRIu64, w->who, domid,
+    xha_work_ok(w, "%s runs here, domain id %" PRIu32 ", as of epoch %" PRIu64, w->who, domid,
                 state->store.epoch);
-    w->done.data =
-        json_pack("{s:I, s:I, s:I}", "epoch", (json_int_t)state->store.epoch, "wire_bytes",
-                  (json_int_t)state->wire_bytes, "memory_bytes", (json_int_t)state->store.bytes_most);
+    w->done.data = json_pack("{s:I, s:I, s:I, s:I}", "epoch", (json_int_t)state->store.epoch, "wire_bytes",
+                             (json_int_t)state->wire_bytes, "memory_bytes",
+                             (json_int_t)state->store.bytes_most, "announced", (json_int_t)frames);
 }
 
 /* libxl returns when the stream ends, by an order, or when it cannot go on. */
@@ -148,7 +188,7 @@ static void restore(struct backup *b, int fd)
     pthread_join(b->orders, NULL);
     xha_in_finish(b->in, &promoted, &state);
     if (rc == 0 && promoted) {
-        finish(b, domid, &state);
+        go_on(b, domid, &state);
         return;
     }
     if (!promoted) /* what libxl says comes from this */
@@ -159,7 +199,14 @@ static void restore(struct backup *b, int fd)
 
 static void keep(struct backup *b)
 {
-    const struct xha_in_plan plan = { .wire = b->wire, .terms = b->terms, .tell = tell, .arg = b };
+    const uint32_t own_ms = b->w->job.replica.silence_ms;
+    const struct xha_in_plan plan = {
+        .wire = b->wire,
+        .terms = b->terms,
+        .silence_ms = own_ms ? own_ms : SILENCES * b->terms.silence_ms,
+        .tell = tell_epoch,
+        .arg = b,
+    };
     struct xha_in_state state;
     bool promoted;
     int fd, r;

@@ -38,7 +38,7 @@ move_result() { on "$1" "jq -r .result /run/moves/$2.done" 2>/dev/null || echo n
 move_says() { on "$1" "jq -r .message /run/moves/$2.done; tail -n 3 /run/moves/$2.log" 2>/dev/null | sed 's/^/            | /'; }
 move_data() { on "$1" "jq -r '.data.$3' /run/moves/$2.done"; }
 move_listens() { on "$1" "grep -q listening /run/moves/$2.out"; }
-move_port() { on "$1" "sed -n 's/.*\"listening\",\"done\":\\([0-9]*\\).*/\\1/p' /run/moves/$2.out"; }
+move_port() { on "$1" "sed -n 's/.*\"listening\",\"done\":\\([0-9]*\\).*/\\1/p' /run/moves/$2.out | head -n 1"; }
 
 # move_start FROM TO NAME [MORE]: both workers begin
 move_start() {
