@@ -140,6 +140,60 @@ static void replica_is_read_as_written(void **state)
     assert_non_null(strstr(err, "\"max_pause_permille\" is out of range"));
 }
 
+/* The most that a policy may say. */
+static void the_widest_policy_fits_in_a_job(void **state)
+{
+    struct xha_job job = a_move(), got;
+    char err[256];
+
+    (void)state;
+    job.verb = XHA_VERB_REPLICATE_IN;
+    job.replica = (struct xha_job_replica){ .interval_min_ms = 10000,
+                                            .interval_max_ms = 10000,
+                                            .max_pause_permille = 500,
+                                            .silence_ms = 3 * 60000,
+                                            .queue_max_kib = 4194304,
+                                            .disks = "gated" };
+    assert_int_equal(xha_job_write(path, &job, err, sizeof err), 0);
+    assert_int_equal(xha_job_read(path, &got, err, sizeof err), 0);
+    assert_memory_equal(&got.replica, &job.replica, sizeof job.replica);
+}
+
+/* 1: somebody has that lock, 0: nobody, -1: there is none. */
+static int is_taken(const char *lock)
+{
+    int r = xha_job_is_locked(lock);
+
+    if (r >= 0)
+        unlink(lock);
+    return r;
+}
+
+/* What goes on beside other deeds has a lock of its own. */
+static void deeds_beside_others_do_not_take_the_domain(void **state)
+{
+    static const struct {
+        enum xha_verb verb;
+        int domain, repl;
+    } table[] = {
+        { XHA_VERB_REPLICATE_OUT, -1, 1 }, { XHA_VERB_GATE, -1, 1 },   { XHA_VERB_REPLICATE_IN, 1, -1 },
+        { XHA_VERB_SHUTDOWN, 1, -1 },      { XHA_VERB_PARSE, -1, -1 },
+    };
+    struct xha_job job = a_move();
+    struct xha_job_locks locks;
+    char err[256];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        job.verb = table[i].verb;
+        assert_int_equal(xha_job_write(path, &job, err, sizeof err), 0);
+        assert_int_equal(xha_job_lock(path, &job, &locks, err, sizeof err), 0);
+        assert_int_equal(is_taken("./5eed0000-0000-4000-8000-000000000001.lock"), table[i].domain);
+        assert_int_equal(is_taken("./5eed0000-0000-4000-8000-000000000001.repl.lock"), table[i].repl);
+        xha_job_unlock(&locks);
+    }
+}
+
 static void epochs_are_lines(void **state)
 {
     const struct xha_job_epoch epoch = { INT64_MAX, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, INT64_MAX };
@@ -172,6 +226,8 @@ int main(void)
         cmocka_unit_test(verbs_of_moves_have_names),
         cmocka_unit_test(pace_is_a_progress_line),
         cmocka_unit_test_teardown(replica_is_read_as_written, after),
+        cmocka_unit_test_teardown(the_widest_policy_fits_in_a_job, after),
+        cmocka_unit_test_teardown(deeds_beside_others_do_not_take_the_domain, after),
         cmocka_unit_test(epochs_are_lines),
     };
 

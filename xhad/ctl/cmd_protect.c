@@ -40,12 +40,15 @@ static void on_protected(void *user, struct xha_daemon *d, const char *name, con
 static void answer_check(const struct xha_call *call, const char *path)
 {
     struct xha_problems problems = { 0 };
-    int rc = xha_protect_check(call->d, path, &problems);
-    char text[XHA_JOB_PATH_MAX + 64];
+    const char *lacks = NULL;
+    int rc = xha_protect_check(call->d, path, &problems, &lacks);
+    char text[XHA_JOB_PATH_MAX + 64], hint[400];
 
     snprintf(text, sizeof text, "would protect the domain of %s", path);
+    snprintf(hint, sizeof hint, "it %s", lacks ? lacks : "");
     if (rc == XHA_CONF_OK)
-        xha_call_ok(call, json_pack("{s:s, s:s}", "would", "protect", "text", text));
+        xha_call_ok(call, json_pack("{s:s, s:s, s:s*}", "would", "protect", "text", text, "hint",
+                                    lacks ? hint : NULL));
     else
         xha_call_error(call, "bad-policy", problems.n ? problems.text[0] : "no memory", NULL);
     xha_problems_clear(&problems);

@@ -108,8 +108,10 @@ typedef void xha_protect_cb(void *user, struct xha_daemon *d, const char *name, 
 /* Takes the domain of a policy file under protection; asks the helper, so it takes its time. */
 void xha_protect_file(struct xha_daemon *d, const char *path, bool take_over, xha_protect_cb *done,
                       void *user);
-/* Checks the file alone; for dry runs. XHA_CONF_OK, or a code with the problems. */
-int xha_protect_check(const struct xha_daemon *d, const char *path, struct xha_problems *problems);
+/* Checks the file alone; for dry runs. XHA_CONF_OK, or a code with the problems; lacks_r: what it asks for and this
+ * host cannot give ("is to be …"), or NULL. */
+int xha_protect_check(const struct xha_daemon *d, const char *path, struct xha_problems *problems,
+                      const char **lacks_r);
 /* All policies of the directory that are new or changed. Problems of one, told as alarms and added to refused
  * (an array, may be NULL), do not stop the others. */
 void xha_protect_dir(struct xha_daemon *d, json_t *refused);

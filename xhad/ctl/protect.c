@@ -62,18 +62,24 @@ static int commit_change(struct xha_daemon *d, struct xha_domain *old, struct xh
     return xha_domains_put(&d->domains, dom); /* takes the place of the old one: cannot fail */
 }
 
-/* A host alone can only restart what is to be replicated. */
+/* A host alone can only restart what is to be replicated. NULL: it is in a cluster, or nothing is. */
+static const char *lacks(const struct xha_daemon *d, const struct xha_domain_spec *spec)
+{
+    if (d->peers || spec->policy.protection != XHA_PROT_REPLICATE)
+        return NULL;
+    return "is to be replicated, but this host is in no cluster: it is restarted here when it fails, and "
+           "lost "
+           "with the host. xl-ha(8), cluster init, tells how to make a cluster";
+}
+
 static void tell_of_no_cluster(struct xha_daemon *d, const struct xha_domain *dom)
 {
+    const char *what = lacks(d, &dom->spec);
     char text[400];
 
-    if (d->peers || dom->spec.policy.protection != XHA_PROT_REPLICATE)
+    if (!what)
         return;
-    snprintf(text, sizeof text,
-             "%.60s is to be replicated, but this host is in no cluster: it is restarted here when it fails, "
-             "and lost "
-             "with the host. xl-ha(8), cluster init, tells how to make a cluster",
-             dom->name);
+    snprintf(text, sizeof text, "%.60s %s", dom->name, what);
     xha_step_alarm(d, "degraded", XHA_SEV_WARNING, dom, text);
 }
 
@@ -114,13 +120,15 @@ int xha_protect_end(struct xha_daemon *d, struct xha_domain *dom)
     return 0;
 }
 
-int xha_protect_check(const struct xha_daemon *d, const char *path, struct xha_problems *problems)
+int xha_protect_check(const struct xha_daemon *d, const char *path, struct xha_problems *problems,
+                      const char **lacks_r)
 {
     struct xha_domain_spec spec;
     int rc = xha_domain_spec_load(path, &spec, problems);
 
     if (rc == XHA_CONF_OK) {
         rc = xha_domain_spec_check(&spec, &d->conf, problems);
+        *lacks_r = lacks(d, &spec);
         xha_domain_spec_clear(&spec);
     }
     return rc;
@@ -196,11 +204,12 @@ bool xha_protect_may_take(struct xha_daemon *d, const struct xha_domain *old, co
                           json_t *refused)
 {
     struct xha_problems problems = { 0 };
+    const char *lacking;
     int rc;
 
     if (old)
         return may_change(d, old, path, refused);
-    rc = xha_protect_check(d, path, &problems);
+    rc = xha_protect_check(d, path, &problems, &lacking);
     for (size_t i = 0; rc != XHA_CONF_OK && i < problems.n; i++)
         refuse(d, refused, path, problems.text[i]);
     xha_problems_clear(&problems);

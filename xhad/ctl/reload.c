@@ -130,10 +130,11 @@ static void check_dir(const struct xha_daemon *d, json_t *refused)
         char path[XHA_JOB_PATH_MAX];
         const char *name = entry[i]->d_name, *dot = strrchr(name, '.');
         struct xha_problems problems = { 0 };
+        const char *lacking;
         int r = snprintf(path, sizeof path, "%s/%s", d->conf.policy_dir, name);
 
         if (name[0] != '.' && dot && strcmp(dot, ".conf") == 0 && r > 0 && (size_t)r < sizeof path &&
-            xha_protect_check(d, path, &problems) != XHA_CONF_OK)
+            xha_protect_check(d, path, &problems, &lacking) != XHA_CONF_OK)
             add_problems(refused, &problems);
         xha_problems_clear(&problems);
         free(entry[i]);
