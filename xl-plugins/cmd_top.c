@@ -51,7 +51,7 @@ static int take(struct xlha *x, struct snapshot *s)
     return rc;
 }
 
-/* Those that need somebody first, then moves, then the rest as they come. */
+/* Those that need somebody first, then moves, then those without the backup that they want, then the rest as they come. */
 static int urgency(const json_t *domain)
 {
     static const char *const order[] = { "error",    "failed",    "unsure",   "waiting",  "suspect",
@@ -63,7 +63,7 @@ static int urgency(const json_t *domain)
     for (int i = 0; i < n; i++)
         if (!strcmp(state, order[i]))
             return i;
-    return n;
+    return strcmp(xlha_string(domain, "replication"), "degraded") ? n + 1 : n;
 }
 
 static int by_urgency(const void *a, const void *b)

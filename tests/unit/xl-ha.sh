@@ -243,6 +243,8 @@ run "cluster hosts cluster-list log" top
 is "$(echo "$out" | sed -n '1p;8,9p')" "cluster lab: 3 hosts, quorate, h1 leads
 $(sed -n 1,2p "$answers/log.expect")" "top without a terminal: one screen"
 is "$(echo "$out" | tail -3 | awk '{ print $1 }' | xargs)" "db mail web" "top: who needs somebody comes first"
+run "cluster hosts repl-list log" top
+is "$(echo "$out" | tail -4 | awk '{ print $1 }' | xargs)" "mail db shop web" "top: then who has no backup, but wants one"
 run "no-cluster no-cluster list log" top
 is "$code/$(echo "$out" | head -1)" "0/one host, no cluster; 3 domains" "top on one host"
 run "cluster hosts cluster-list log" top --json

@@ -192,7 +192,7 @@ static const struct xha_param rows[] = {
       .doc = "seconds without a word of the backup after which its stream counts as broken" },
     { .name = "replication.queue_max", .type = XHA_PARAM_INT, .live = true,
       .offset = AT(replication.queue_max_kib), .dflt = 65536, .min = 64, .max = 4194304,
-      .doc = "KiB of network traffic that may wait for an epoch; what is beyond it is dropped, with an alarm" },
+      .doc = "KiB that may wait for an epoch behind each network device; what is beyond it is dropped, with an alarm" },
     { .name = "replication.disks", .type = XHA_PARAM_ENUM, .live = true, .offset = AT(replication.disks),
       .dflt = XHA_REPL_DISKS_REFUSE, .word = word_replication_disks, .words = XHA_REPL_DISKS_N_,
       .doc = "replication of a domain with writable disks: refuse, unsafe, or gated (held back per epoch)" },
