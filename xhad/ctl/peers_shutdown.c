@@ -5,6 +5,7 @@
  *   stop       all of its domains are stopped
  *   leave      nothing is done here; the others take the host for lost
  *
+ * Copies of other hosts' domains are ended by the maintenance, which is begun for them alone where nothing is evacuated.
  * Then the host says good-bye, so that nobody fences it. What was stopped and that maintenance was begun is kept in
  * STATE/cluster/shutdown: the next xhad ends the maintenance and starts them again.
  */
@@ -21,7 +22,8 @@ enum stage { EVACUATING, STOPPING, LEAVING };
 struct xha_peers_shutdown {
     uint64_t client;
     enum stage stage;
-    json_t *kept; /* {maintenance, domains: [uuid]} */
+    bool maintenance; /* was asked for */
+    json_t *kept;     /* {maintenance, domains: [uuid]} */
 };
 
 static void kept_path(const struct xha_peers *p, char buf[XHA_JOB_PATH_MAX])
@@ -133,6 +135,23 @@ static void on_evacuated(struct xha_peers *p)
         stop_what_runs(p);
 }
 
+static int begin_maintenance(struct xha_peers *p, xha_peers_result_cb *done)
+{
+    struct xha_cluster_event ev = { 0 };
+
+    ev.u.request.what = XHA_RQ_HOST_MAINTENANCE;
+    ev.u.request.host = p->self;
+    ev.u.request.on = true;
+    p->shutdown->maintenance = order(p, &ev, done) == 0;
+    return p->shutdown->maintenance ? 0 : -1;
+}
+
+static void keep_maintenance(struct xha_peers *p)
+{
+    json_object_set_new(p->shutdown->kept, "maintenance", json_true());
+    keep(p);
+}
+
 static void on_maintenance(void *user, struct xha_daemon *d, int rc, const char *text)
 {
     struct xha_peers *p = user;
@@ -141,12 +160,12 @@ static void on_maintenance(void *user, struct xha_daemon *d, int rc, const char 
     if (!p->shutdown)
         return;
     if (rc == 0) {
-        json_object_set_new(p->shutdown->kept, "maintenance", json_true());
-        keep(p);
+        keep_maintenance(p);
         xha_peers_wait_maintenance(p, p->shutdown->client, p->self, on_evacuated);
         return;
     }
     xha_log(XHA_LOG_WARNING, "the domains cannot be moved away: they are stopped", XHA_S("why", text));
+    p->shutdown->maintenance = false;
     stop_what_runs(p);
 }
 
@@ -156,36 +175,63 @@ static bool at_rest(enum xha_state state)
            state == XHA_ST_ERROR;
 }
 
-/* Whether nothing is done here any more: what was stopped is at rest, what has moved away is cleared. */
-static bool is_quiet(const struct xha_peers *p)
+enum rest { BUSY, COPIES, QUIET };
+
+/* Whether something is done here yet: what was stopped is at rest, what has moved away is cleared. COPIES: nothing but
+ * to stand by for domains of other hosts. */
+static enum rest how_quiet(const struct xha_peers *p)
 {
     struct xha_cluster_domain dom;
+    enum rest rest = QUIET;
     struct xha_view view;
 
     for (uint32_t i = 0; i < xha_cluster_count(xha_peers_state(p)); i++) {
         xha_cluster_domain(xha_peers_state(p), i, &dom);
         if (dom.phase != XHA_PH_FREE && dom.owner == p->self && !at_rest(dom.report.state))
-            return false;
+            return BUSY;
     }
     for (uint32_t i = 0; i < xha_core_count(p->d->core); i++) {
         xha_core_view(p->d->core, i, &view);
-        if (!at_rest(view.state))
-            return false;
+        if (view.state == XHA_ST_STANDBY)
+            rest = COPIES;
+        else if (!at_rest(view.state))
+            return BUSY;
     }
-    return true;
+    return rest;
+}
+
+static void on_maintenance_for_copies(void *user, struct xha_daemon *d, int rc, const char *text)
+{
+    struct xha_peers *p = user;
+
+    (void)d;
+    if (!p->shutdown)
+        return;
+    if (rc == 0) {
+        keep_maintenance(p);
+        return;
+    }
+    xha_log(XHA_LOG_WARNING, "copies of other hosts' domains are left to the end of this host",
+            XHA_S("why", text));
+    say_goodbye(p);
 }
 
 /* After each step. */
 void xha_peers_shutdown_check(struct xha_peers *p)
 {
-    if (p->shutdown && p->shutdown->stage == STOPPING && is_quiet(p))
+    enum rest rest;
+
+    if (!p->shutdown || p->shutdown->stage != STOPPING)
+        return;
+    rest = how_quiet(p);
+    if (rest == QUIET ||
+        (rest == COPIES && !p->shutdown->maintenance && begin_maintenance(p, on_maintenance_for_copies) < 0))
         say_goodbye(p);
 }
 
 void xha_cmd_host_shutdown(const struct xha_call *call)
 {
     struct xha_peers *p = call->d->peers;
-    struct xha_cluster_event ev = { 0 };
 
     if (!p || call->d->conf.on_shutdown == XHA_ON_SHUTDOWN_LEAVE) {
         xha_call_ok(call, json_pack("{s:s, s:s}", "accepted", "host-shutdown", "text",
@@ -204,10 +250,7 @@ void xha_cmd_host_shutdown(const struct xha_call *call)
         stop_what_runs(p);
         return;
     }
-    ev.u.request.what = XHA_RQ_HOST_MAINTENANCE;
-    ev.u.request.host = p->self;
-    ev.u.request.on = true;
-    if (order(p, &ev, on_maintenance) < 0)
+    if (begin_maintenance(p, on_maintenance) < 0)
         stop_what_runs(p);
 }
 
