@@ -170,6 +170,7 @@ void xha_node_tell_once(const struct xha_node *node, struct told *t, uint64_t wh
 /* node_pair.c */
 void xha_node_replicate(struct xha_node *node, struct about *a); /* ours, with or without a pair */
 void xha_node_stand_by(struct xha_node *node, struct about *a);  /* this host is to be its backup */
+void xha_node_farewell(struct xha_node *node, struct about *a);  /* this host has left */
 bool xha_node_unpaired(struct xha_node *node, struct about *a);  /* false: its end must come first */
 void xha_node_verdict(struct xha_node *node, const struct about *a, uint64_t id, bool commit);
 bool xha_node_say_pair(struct xha_node *node, struct about *a, enum due what, struct xha_cluster_event *ev);

@@ -315,6 +315,8 @@ void xha_node_reconcile(struct xha_node *node, struct note *n)
     xha_node_about(node, n, &a);
     if (node->state == XHA_HOST_DEPOSED && node->status.synced)
         xha_node_depose(node, &a);
+    else if (node->state == XHA_HOST_LEFT && node->status.synced)
+        xha_node_farewell(node, &a);
     else if (!node->acting)
         return; /* all are looked at when it is */
     else if (!a.have_c && a.have_v && node->status.committed >= node->synced_index)

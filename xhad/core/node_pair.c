@@ -173,6 +173,14 @@ void xha_node_stand_by(struct xha_node *node, struct about *a)
     }
 }
 
+/* With its host's good-bye the pair has ended: nobody asks for this copy any more. */
+void xha_node_farewell(struct xha_node *node, struct about *a)
+{
+    if (a->have_v && a->v.state == XHA_ST_STANDBY && !a->v.verdict && !a->v.yield && a->have_c &&
+        a->c.committed && a->c.pair.id != a->v.move.id)
+        xha_node_verdict(node, a, a->v.move.id, false);
+}
+
 /* ---- said ---- */
 
 bool xha_node_say_pair(struct xha_node *node, struct about *a, enum due what, struct xha_cluster_event *ev)
