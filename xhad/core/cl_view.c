@@ -125,6 +125,16 @@ int xha_cluster_find(const struct xha_cluster *cl, const struct xha_uuid *uuid,
     return XHA_CORE_OK;
 }
 
+bool xha_cluster_drops(const struct xha_cluster *cl, const struct xha_uuid *uuid)
+{
+    const struct cl_state *st = cl->st;
+
+    for (uint32_t i = st->changed.head; i != NONE32; i = st->dom[i].link[CL_L_CHANGED].next)
+        if (st->dom[i].dropped && !memcmp(&st->dom[i].uuid, uuid, sizeof *uuid))
+            return true;
+    return false;
+}
+
 /* ---- what if ---- */
 
 /* Those whose copies take over. */

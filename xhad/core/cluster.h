@@ -483,6 +483,8 @@ uint32_t xha_cluster_count(const struct xha_cluster *cluster);
 void xha_cluster_domain(const struct xha_cluster *cluster, uint32_t i, struct xha_cluster_domain *domain_r);
 int xha_cluster_find(const struct xha_cluster *cluster, const struct xha_uuid *uuid,
                      struct xha_cluster_domain *domain_r);
+/* It is protected no more, and that is not committed yet: CHANGED says when. */
+bool xha_cluster_drops(const struct xha_cluster *cluster, const struct xha_uuid *uuid);
 
 /* What-if, without touching anything. Entries beyond max are counted only. */
 struct xha_what_if {

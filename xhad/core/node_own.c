@@ -300,6 +300,10 @@ static void unprotected(struct xha_node *node, struct about *a)
         return;
     if (a->v.repl.id && !xha_node_unpaired(node, a))
         return;
+    if (a->v.state == XHA_ST_STANDBY && a->n->gone_term && a->n->gone_term == term_here(a)) {
+        verdict(node, a, true); /* promoted before that, and not told yet: nobody else has it */
+        return;
+    }
     if (a->v.move.id)
         verdict(node, a, false);
     else
@@ -319,7 +323,8 @@ void xha_node_reconcile(struct xha_node *node, struct note *n)
         xha_node_farewell(node, &a);
     else if (!node->acting)
         return; /* all are looked at when it is */
-    else if (!a.have_c && a.have_v && node->status.committed >= node->synced_index)
+    else if (!a.have_c && a.have_v && node->status.committed >= node->synced_index &&
+             !xha_cluster_drops(node->cluster, &n->uuid))
         unprotected(node, &a);
     else if (!a.have_c || !a.c.committed)
         return;
