@@ -27,6 +27,7 @@ struct xha_cluster {
     struct xha_cluster_host host[XHA_HOSTS_MAX];
     uint32_t n;
     struct xha_cluster_domain domain[8];
+    bool drops; /* what is in no list was so until a moment ago, and the others may not know yet */
     struct xha_cluster_policy policy;
     struct xha_cluster_plan say; /* what the next step answers */
     uint32_t n_heard;
@@ -97,6 +98,12 @@ int xha_cluster_find(const struct xha_cluster *cluster, const struct xha_uuid *u
             return 0;
         }
     return XHA_CORE_E_NODOMAIN;
+}
+
+bool xha_cluster_drops(const struct xha_cluster *cluster, const struct xha_uuid *uuid)
+{
+    (void)uuid;
+    return cluster->drops;
 }
 
 /* ---- the node under test ---- */

@@ -204,6 +204,49 @@ static void room_appears(void **state)
     net_free(net);
 }
 
+/* A copy does not take the room that N+k has promised to the others, and is begun when there is more. */
+static void survive(void **state)
+{
+    struct net *net = net_whole(3);
+    struct xha_cluster_event ev = net_request(net, 0, XHA_RQ_SETTINGS, 0);
+    struct xha_cluster_policy policy = net_policy(0);
+
+    (void)state;
+    policy.survive = 1;
+    ev.u.request.settings = &policy;
+    assert_int_equal(net_ask(net, 0, ev), 0);
+    assert_int_equal(protect_as(net, 0, XHA_PROT_REPLICATE), 0);
+    for (uint8_t d = 2; d < 17; d++) /* 4 GiB on each of two hosts of 8, and 8 on the third */
+        assert_int_equal(net_protect(net, 0, d, d < 5 ? 0 : d < 9 ? 1 : 2), 0);
+    net_report(net, 0, 1, XHA_ST_RUNNING, true);
+    assert_int_equal(net_domain(net, 0, 1).pair.id, 0);
+    assert_non_null(strstr(net_domain(net, 0, 1).bare_text, "survive = 1"));
+    assert_int_equal(net_ask(net, 0, net_request(net, 0, XHA_RQ_UNPROTECT, 16)), 0);
+    net_tick(net);
+    assert_int_equal(net_domain(net, 0, 1).pair.backup, 2);
+    net_free(net);
+}
+
+/* What cannot survive is no reason to have no backup. */
+static void survive_not(void **state)
+{
+    struct net *net = net_whole(3);
+    struct xha_cluster_event ev;
+    struct xha_cluster_policy policy = net_policy(0);
+
+    (void)state;
+    assert_int_equal(protect_as(net, 0, XHA_PROT_REPLICATE), 0);
+    for (uint8_t d = 2; d < 18; d++) /* a GiB too many */
+        assert_int_equal(net_protect(net, 0, d, d < 6 ? 0 : d < 10 ? 1 : 2), 0);
+    policy.survive = 1;
+    ev = net_request(net, 0, XHA_RQ_SETTINGS, 0);
+    ev.u.request.settings = &policy;
+    assert_int_equal(net_ask(net, 0, ev), 0);
+    net_report(net, 0, 1, XHA_ST_RUNNING, true);
+    assert_int_equal(net_domain(net, 0, 1).pair.backup, 1);
+    net_free(net);
+}
+
 static void order_of(struct net *net, enum xha_order_type order)
 {
     struct xha_cluster_event ev = net_request(net, 0, XHA_RQ_ORDER, 1);
@@ -274,6 +317,8 @@ int main(void)
         cmocka_unit_test(owner_is_lost_early),
         cmocka_unit_test(backup_is_lost),
         cmocka_unit_test(room_appears),
+        cmocka_unit_test(survive),
+        cmocka_unit_test(survive_not),
         cmocka_unit_test(ended_by_what_is_ordered),
         cmocka_unit_test(an_old_pair),
     };

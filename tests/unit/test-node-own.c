@@ -134,6 +134,10 @@ static void test_unprotected_is_left_alone(void **state)
     add_domain(&d, 1, XHA_PH_OWNED, SELF);
     make_run(&d, 1, 7);
     fake.n = 0;
+    fake.drops = true; /* not committed yet */
+    changed(&d, 1);
+    assert_true(known(&d, 1));
+    fake.drops = false;
     changed(&d, 1);
     assert_non_null(planned(&d, XHA_ACT_FORGET));
     assert_null(planned(&d, XHA_ACT_DESTROY));

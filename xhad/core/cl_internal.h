@@ -50,13 +50,15 @@
 #define CL_FENCE_MARGIN_MS 30000
 #define CL_WANTED_MS       300000 /* FENCE_WANTED is said again */
 #define CL_COPY_WAIT_MS    30000  /* of a domain whose host was fenced, for its backup's xhad to come back */
-#define CL_PAIR_AGAIN_MS   1000   /* after a pair that had come to protect, before the next one */
-#define CL_GONE_MS         30000  /* XHAD_GONE is said after so long */
-#define CL_COMMIT_MS       10000  /* a commit that waits longer is told */
-#define CL_CHECK_MESSAGES  1000
-#define CL_CHECK_MS        30000
-#define CL_EVACUATE_MS     10000 /* those that could not move are looked at again */
-#define CL_PULSE_MS        1000  /* while the settings say nothing */
+#define CL_SURVIVE_STEPS                                                                                     \
+    (XHA_PLACE_STEPS / 10)      /* to find out what the room for a backup would cost the others */
+#define CL_PAIR_AGAIN_MS  1000  /* after a pair that had come to protect, before the next one */
+#define CL_GONE_MS        30000 /* XHAD_GONE is said after so long */
+#define CL_COMMIT_MS      10000 /* a commit that waits longer is told */
+#define CL_CHECK_MESSAGES 1000
+#define CL_CHECK_MS       30000
+#define CL_EVACUATE_MS    10000 /* those that could not move are looked at again */
+#define CL_PULSE_MS       1000  /* while the settings say nothing */
 
 #define BIT(host) (UINT64_C(1) << (host))
 

@@ -272,14 +272,50 @@ static void no_backup(struct xha_cluster *cl, struct cl_dom *d, const char *why)
                  cl->now.ms + xha_cl_backoff(d->pair_tries).ms);
 }
 
+static bool survives(const struct xha_cluster *cl, uint64_t *steps)
+{
+    struct xha_place_survival s;
+
+    if (xha_place_survives(cl->place, cl->st->policy.survive, *steps, &s))
+        return false;
+    *steps -= s.steps < *steps ? s.steps : *steps;
+    return s.verdict == XHA_PLACE_FITS;
+}
+
+/* Not where its copy would take the room that N+k has promised to others; what is not so anyway is not its fault. */
+static uint8_t find_within(const struct xha_cluster *cl, const struct cl_dom *d, xha_hostset avoid, char *why,
+                           size_t len)
+{
+    uint32_t slot = cl_slot(cl->st, d);
+    uint64_t steps = CL_SURVIVE_STEPS;
+    uint8_t host = xha_cl_place_find(cl, d, avoid, XHA_HOST_NONE, why, len);
+    bool fits;
+
+    if (host == XHA_HOST_NONE || !cl->st->policy.survive || !survives(cl, &steps))
+        return host;
+    while (host != XHA_HOST_NONE) {
+        xha_place_put(cl->place, slot, host);
+        fits = survives(cl, &steps);
+        xha_place_take(cl->place, slot, host);
+        if (fits)
+            return host;
+        avoid |= BIT(host);
+        host = xha_cl_place_find(cl, d, avoid, XHA_HOST_NONE, NULL, 0);
+    }
+    if (why)
+        snprintf(why, len, "its copy would take the room that others need when %u are lost (survive = %u)",
+                 cl->st->policy.survive, cl->st->policy.survive);
+    return XHA_HOST_NONE;
+}
+
 static uint8_t choose(const struct xha_cluster *cl, const struct cl_dom *d, char *why, size_t len)
 {
     uint8_t host = XHA_HOST_NONE;
 
     if (d->pair_avoid)
-        host = xha_cl_place_find(cl, d, BIT(d->owner) | d->pair_avoid, XHA_HOST_NONE, NULL, 0);
+        host = find_within(cl, d, BIT(d->owner) | d->pair_avoid, NULL, 0);
     if (host == XHA_HOST_NONE)
-        host = xha_cl_place_find(cl, d, BIT(d->owner), XHA_HOST_NONE, why, len);
+        host = find_within(cl, d, BIT(d->owner), why, len);
     return host;
 }
 
