@@ -3,6 +3,8 @@
 
 # shellcheck source=lib/move.sh
 . "$LAB_LIB/move.sh"
+# shellcheck source=lib/asker.sh
+. "$LAB_LIB/asker.sh"
 
 MOVE_NET=10.3.0 # the network of replication
 
@@ -34,19 +36,3 @@ repl_figures() { # HOST
     note "epochs: $(repl_epochs "$1" out); in the mean pages $(repl_mean "$1" pages), raw $(repl_mean "$1" raw_bytes), sent $(repl_mean "$1" sent_bytes) bytes"
     note "  suspend $(repl_mean "$1" suspend_us), scan $(repl_mean "$1" scan_us), copy $(repl_mean "$1" copy_us), resume $(repl_mean "$1" resume_us), commit $(repl_mean "$1" commit_us), interval $(repl_mean "$1" interval_us), delay $(repl_mean "$1" delay_us) us"
 }
-
-# ---- what its clients see ----
-
-# ask_begin HOST GUEST: asks it again and again, and notes "UPTIME NAME BOOT COUNTER" of each answer
-ask_begin() {
-    on "$1" "while :; do a=\$(busybox nc -w 2 $(guest_address "$2") 7 </dev/null) && [ -n \"\$a\" ] &&
-        echo \"\$(cut -d' ' -f1 /proc/uptime) \$a\" >>/run/answers; done >/dev/null 2>&1 & echo \$! >/run/asker.pid"
-}
-ask_end() { on "$1" 'kill $(cat /run/asker.pid); rm -f /run/answers.before; mv /run/answers /run/answers.before' || true; } # HOST
-answers() { on "$1" 'test -e /run/answers && wc -l </run/answers || echo 0'; }          # HOST
-answers_past() { [ "$(answers "$1")" -gt "$2" ]; }                                      # HOST NUMBER
-answered_last() { on "$1" "tail -n 1 /run/answers | cut -d' ' -f4"; }                   # HOST: the counter
-answered_boots() { on "$1" "cut -d' ' -f3 /run/answers | sort -u | xargs"; }            # HOST
-# In how many answers the counter went back: what was seen before was lost then.
-answered_back() { on "$1" "awk 'NR > 1 && \$4 < last { n++ } { last = \$4 } END { print n + 0 }' /run/answers"; }
-answered_gap() { on "$1" "awk 'NR > 1 && \$1 - last > gap { gap = \$1 - last } { last = \$1 } END { printf \"%.1f\", gap }' /run/answers"; }
