@@ -196,7 +196,7 @@ static void deeds_beside_others_do_not_take_the_domain(void **state)
 
 static void epochs_are_lines(void **state)
 {
-    const struct xha_job_epoch epoch = { INT64_MAX, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, INT64_MAX };
+    const struct xha_job_epoch epoch = { INT64_MAX, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, INT64_MAX };
     struct xha_job_epoch got;
     char line[1024], step[32];
     uint64_t done, total;

@@ -410,15 +410,16 @@ bool xha_job_progress_parse_pace(const char *line, size_t len, struct xha_job_pa
 void xha_job_tell_epoch(int fd, const struct xha_job_epoch *e)
 {
     char line[768];
-    int len = snprintf(line, sizeof line,
-                       "{\"epoch\":{\"number\":%" PRIu64 ",\"pages\":%" PRIu64 ",\"raw_bytes\":%" PRIu64
-                       ",\"sent_bytes\":%" PRIu64 ",\"suspend_us\":%" PRId64 ",\"scan_us\":%" PRId64
-                       ",\"copy_us\":%" PRId64 ",\"resume_us\":%" PRId64 ",\"commit_us\":%" PRId64
-                       ",\"interval_us\":%" PRId64 ",\"held_packets\":%" PRIu64 ",\"held_bytes\":%" PRIu64
-                       ",\"dropped_packets\":%" PRIu64 ",\"delay_us\":%" PRId64 "}}\n",
-                       e->number, e->pages, e->raw_bytes, e->sent_bytes, e->suspend_us, e->scan_us,
-                       e->copy_us, e->resume_us, e->commit_us, e->interval_us, e->held_packets, e->held_bytes,
-                       e->dropped_packets, e->delay_us);
+    int len =
+        snprintf(line, sizeof line,
+                 "{\"epoch\":{\"number\":%" PRIu64 ",\"pages\":%" PRIu64 ",\"raw_bytes\":%" PRIu64
+                 ",\"sent_bytes\":%" PRIu64 ",\"suspend_us\":%" PRId64 ",\"scan_us\":%" PRId64
+                 ",\"copy_us\":%" PRId64 ",\"resume_us\":%" PRId64 ",\"commit_us\":%" PRId64
+                 ",\"interval_us\":%" PRId64 ",\"held_packets\":%" PRIu64 ",\"held_bytes\":%" PRIu64
+                 ",\"dropped_packets\":%" PRIu64 ",\"delay_us\":%" PRId64 ",\"gate_us\":%" PRId64 "}}\n",
+                 e->number, e->pages, e->raw_bytes, e->sent_bytes, e->suspend_us, e->scan_us, e->copy_us,
+                 e->resume_us, e->commit_us, e->interval_us, e->held_packets, e->held_bytes,
+                 e->dropped_packets, e->delay_us, e->gate_us);
 
     if (len > 0 && (size_t)len < sizeof line)
         (void)xha_write_all(fd, line, (size_t)len);
@@ -446,6 +447,7 @@ bool xha_job_epoch_parse(const char *line, size_t len, struct xha_job_epoch *epo
         .held_bytes = (uint64_t)get_int(&rd, e, "held_bytes", 0, INT64_MAX),
         .dropped_packets = (uint64_t)get_int(&rd, e, "dropped_packets", 0, INT64_MAX),
         .delay_us = get_int(&rd, e, "delay_us", 0, INT64_MAX),
+        .gate_us = get_int(&rd, e, "gate_us", 0, INT64_MAX),
     };
     json_decref(json);
     return epoch_r->number > 0 && !rd.bad;

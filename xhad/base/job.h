@@ -207,6 +207,7 @@ struct xha_job_epoch {
     uint64_t held_packets, held_bytes; /* behind the gate now, of the epoch that runs */
     uint64_t dropped_packets;          /* since protection began: they found no room there */
     int64_t delay_us;                  /* what the oldest packet of this epoch has waited */
+    int64_t gate_us;                   /* the part of suspend_us that the gate took */
 };
 
 void xha_job_tell_epoch(int fd, const struct xha_job_epoch *epoch);

@@ -46,10 +46,13 @@ static int on_suspend(void *arg)
     char err[XHA_GATE_TEXT];
 
     s->asked_us = now_us();
-    if (libxl_domain_suspend_only(s->w->lx.ctx, s->domid, NULL))
-        return ended(s, xha_lx_error(&s->w->lx));
+    if (xha_pauser_suspend(&s->pauser, err, sizeof(err)) < 0)
+        return ended(s, err);
     s->suspended_us = now_us();
-    return xha_sender_gate_epoch(&s->gate, err, sizeof(err)) < 0 ? ended(s, err) : 1;
+    if (xha_sender_gate_epoch(&s->gate, err, sizeof(err)) < 0)
+        return ended(s, err);
+    s->gated_us = now_us();
+    return 1;
 }
 
 static int on_precopy(struct precopy_stats stats, void *arg)
@@ -67,12 +70,13 @@ static int on_precopy(struct precopy_stats stats, void *arg)
 static int on_copied(void *arg)
 {
     struct xha_sender *s = arg;
+    char err[XHA_ANSWER_TEXT];
 
     s->copied_us = now_us();
-    if (libxl_domain_resume(s->w->lx.ctx, s->domid, 1, NULL))
-        return ended(s, xha_lx_error(&s->w->lx));
+    if (xha_pauser_resume(&s->pauser, err, sizeof(err)) < 0)
+        return ended(s, err);
     s->resumed_us = now_us();
-    return 1;
+    return xha_pauser_resumed(&s->pauser, err, sizeof(err)) < 0 ? ended(s, err) : 1;
 }
 
 /* ---- the guest runs ---- */
@@ -87,9 +91,7 @@ static int put_record(struct xha_sender *s, uint32_t type)
 /* When the scan for changed pages was over and the first one came; on a busy host that is noticed late. */
 static int64_t first_page_us(const struct xha_sender *s, const struct xha_out_epoch *e)
 {
-    return e->began_us < s->suspended_us ? s->suspended_us
-           : e->began_us > s->copied_us  ? s->copied_us
-                                         : e->began_us;
+    return e->began_us < s->gated_us ? s->gated_us : e->began_us > s->copied_us ? s->copied_us : e->began_us;
 }
 
 static void tell_epoch(struct xha_sender *s, const struct xha_out_epoch *e)
@@ -101,8 +103,9 @@ static void tell_epoch(struct xha_sender *s, const struct xha_out_epoch *e)
                  e->seen.pages[XHA_PAGE_LITERAL],
         .raw_bytes = e->seen.raw_bytes,
         .sent_bytes = e->seen.sent_bytes,
-        .suspend_us = s->suspended_us - s->asked_us,
-        .scan_us = first_us - s->suspended_us,
+        .suspend_us = s->gated_us - s->asked_us,
+        .gate_us = s->gated_us - s->suspended_us,
+        .scan_us = first_us - s->gated_us,
         .copy_us = s->copied_us - first_us,
         .resume_us = s->resumed_us - s->copied_us,
         .commit_us = e->acked_us - s->resumed_us,

@@ -128,14 +128,13 @@ static int meet(struct xha_sender *s)
 static void answer(struct xha_sender *s, const struct xha_out_stats *stats)
 {
     struct xha_work *w = s->w;
-    const bool still_asked = s->asked_us > s->suspended_us; /* and may do it yet */
     const bool mute = s->gate.shut;
     char err[XHA_GATE_TEXT];
 
     if (xha_sender_gate_leave(&s->gate, err, sizeof(err)) < 0)
         xha_work_warn(w, "%s", err);
     xha_suspend_end_log(s->domid);
-    if (xha_suspend_undo(w, s->domid, still_asked ? xha_suspend_settle_ms() : 0) < 0)
+    if (xha_suspend_undo(w, s->domid, s->pauser.asked ? xha_suspend_settle_ms() : 0) < 0)
         xha_work_unknown(w, "%s is not replicated any more (%s) and may stand still: %s", w->who, s->why,
                          xha_lx_error(&w->lx));
     else
@@ -193,7 +192,8 @@ static void replicate(struct xha_sender *s)
         return;
     }
     xha_interval_init(&s->interval, &conf);
-    if (xha_sender_gate_set_up(&s->gate, s->domid, &s->config, r->queue_max_kib, err, sizeof(err)) < 0)
+    if (xha_pauser_open(&s->pauser, s->domid, &s->talk.stop, err, sizeof(err)) < 0 ||
+        xha_sender_gate_set_up(&s->gate, s->domid, &s->config, r->queue_max_kib, err, sizeof(err)) < 0)
         xha_work_refuse(w, XHA_REFUSAL_OTHER, "%s is not replicated: %s", w->who, err);
     else
         stream(s);
@@ -209,6 +209,7 @@ void xha_perform_replicate_out(struct xha_work *w)
     libxl_domain_config_init(&s.config);
     if (look(&s) == 0 && meet(&s) == 0)
         replicate(&s);
+    xha_pauser_close(&s.pauser);
     xha_wire_free(s.wire);
     free(s.config_json);
     libxl_domain_config_dispose(&s.config);

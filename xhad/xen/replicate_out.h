@@ -8,6 +8,7 @@
 #include "xhad/move/talk.h"
 #include "xhad/repl/interval.h"
 #include "xhad/repl/out.h"
+#include "xhad/xen/pause.h"
 #include "xhad/xen/replicate_gate.h"
 #include "xhad/xen/work.h"
 
@@ -22,12 +23,13 @@ struct xha_sender {
     struct xha_hello hello;
     struct xha_wire *wire;
     struct xha_terms terms;
+    struct xha_pauser pauser;
     struct xha_sender_gate gate;
     struct xha_out *out;
     int stream_fd;
     struct xha_interval interval;
     uint64_t epoch; /* under way, from 1 on */
-    int64_t asked_us, suspended_us, copied_us, resumed_us;
+    int64_t asked_us, suspended_us, gated_us, copied_us, resumed_us;
     char why[XHA_GATE_TEXT]; /* it ended; "": libxc has not said */
 
     /* for the thread of out, which tells how it stands */
