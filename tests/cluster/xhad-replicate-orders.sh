@@ -45,6 +45,12 @@ ha "$owner" protect "$T/policy/g1.conf" >"$T/said" 2>&1
 shown "... and it is replicated again, when that is wanted" protected "$owner" g1
 look "$owner" g1
 
+# Its history tells of failures alone.
+for i in 1 2 3; do
+    is "$(jq -r 'select(.kind == "work") | .text' "$T/h$i/state/history" | grep replicate)" "" \
+        "replications that ended by order are no failures in host $i's history"
+done
+
 # It powers itself off, and at once its host is lost.
 at "$owner" poweroff g1
 shown "it powers itself off" is_repl "$third" g1 "unprotected none"
@@ -64,10 +70,16 @@ is $? 0 "started by order it runs"
 shown "... and is replicated" protected "$third" g1
 look "$third" g1
 
-# Not protected at all any more.
+# Not protected at all any more; but not before all hosts know it.
 id=$(domid "$owner" g1)
-ha "$third" unprotect g1 >/dev/null 2>&1
-is $? 0 "it is unprotected"
+signal "$third" xhad STOP
+ha "$owner" unprotect g1 >/dev/null 2>&1 &
+order=$!
+sleep 2
+is "$(gate "$owner" g1)" shut "ordered, but not known to all: its gate is shut"
+signal "$third" xhad CONT
+wait $order
+is $? 0 "known to all it is unprotected"
 shown "... its gate is opened" gate_is "$owner" g1 0
 shown "... its copy is gone" is_on "$backup" g1 ""
 is "$(domid "$owner" g1) $(on "$owner" g1)" "$id running" "... it runs on"

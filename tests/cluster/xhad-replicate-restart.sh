@@ -24,11 +24,32 @@ is "$(told "$third" pair-ended)$(told "$third" degraded)$(told "$third" promoted
 test "$(ask "$owner" '{"cmd":"repl","args":{"domain":"g1"}}' result.epoch)" -gt 0
 ok $? "the owner's new xhad hears of its epochs"
 
-# The owner's host is lost: what the adopted worker of the backup holds takes over.
+# The backup's xhad is not there when the owner's host is lost.
+xhad_stop "$backup" KILL
 before=$(seen "$owner" g1)
 power_off "$owner"
-shown "the owner's host loses power: the copy takes over" runs_on "$third" g1 "h$backup"
+shown "the owner's host is lost while the backup's xhad is not there: it is fenced" is_off "$owner"
+sleep 3
+is "$(begun_on "$third" start g1)" 0 "... its guest is not started on the third host meanwhile"
+xhad_start "$backup"
+shown "the backup's xhad is back: its copy takes over" runs_on "$third" g1 "h$backup"
 test "$(at "$backup" get g1 counter)" -ge "$before"
 ok $? "... and remembers all that was seen"
 is "$(begun_on "$backup" start g1)$(begun_on "$third" start g1)" 00 "... it was not started anew"
+shown "... it has a new backup" is_repl "$third" g1 "protected h$third"
+
+# Workers that died while no xhad was there.
+look "$third" g1
+id=$(domid "$owner" g1)
+again() { [ "$(told "$owner" replicated)" -gt "$1" ] && protected "$owner" g1; } # COUNT: there is a new copy
+for who in owner backup; do
+    n=$(told "$owner" replicated)
+    xhad_stop "${!who}" KILL
+    # shellcheck disable=SC2046 # one word each
+    within "${!who}" kill -KILL $(pids_of "${!who}")
+    xhad_start "${!who}"
+    shown "$who's xhad and worker are killed: it is replicated anew" again "$n"
+    is "$(domid "$owner" g1) $(running g1)" "$id 1" "... and runs on where it was"
+    look "$owner" g1
+done
 the_end

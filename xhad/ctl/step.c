@@ -394,19 +394,35 @@ int xha_step_cluster(struct xha_daemon *d, const struct xha_cluster_event *ev)
     return step(d, &fact);
 }
 
+/* One end of a replication, which never ends by itself but for a failure. */
+static bool was_told_to_end(const struct xha_daemon *d, const struct xha_job *job,
+                            const struct xha_job_done *done)
+{
+    struct xha_view v;
+
+    if (done->result != XHA_REFUSED ||
+        (job->verb != XHA_VERB_REPLICATE_OUT && job->verb != XHA_VERB_REPLICATE_IN) ||
+        xha_core_find(d->core, &job->uuid, &v) != 0)
+        return false;
+    return v.yield || (job->verb == XHA_VERB_REPLICATE_OUT ? v.repl_stage == XHA_REPL_ENDING
+                                                           : v.verdict == XHA_VERDICT_ABORT);
+}
+
 void xha_step_done(void *daemon, const struct xha_job *job, const struct xha_job_done *done)
 {
     struct xha_daemon *d = daemon;
+    const bool news = !was_told_to_end(d, job, done);
     char text[XHA_JOB_MESSAGE_MAX + 64];
 
-    if (done->result != XHA_OK) {
+    if (done->result != XHA_OK && news) {
         snprintf(text, sizeof text, "%s %s: %s", xha_verb_name(job->verb), xha_result_name(done->result),
                  done->message[0] ? done->message : "no reason given");
         xha_history_text(d->history, "work", &job->uuid, job->name, text);
     }
     xha_repls_hear_end(d, job, done);
-    xha_wait_heard(d, job, done);
-    if (d->peers)
+    if (news)
+        xha_wait_heard(d, job, done);
+    if (d->peers && news)
         xha_peers_tell_done(d->peers, job, done);
     feed_done(d, &job->uuid, done);
     xha_wait_done(d, job, done);
