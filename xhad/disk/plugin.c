@@ -186,4 +186,5 @@ static struct nbdkit_plugin plugin = {
     .errno_is_preserved = 1,
 };
 
+struct nbdkit_plugin *plugin_init(void); /* nbdkit's name for it */
 NBDKIT_REGISTER_PLUGIN(plugin)
