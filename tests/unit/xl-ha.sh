@@ -106,7 +106,7 @@ is "$code/$(echo "$requests" | tail -1)" "3/$(request repl '{"domain":"db","line
 run "repl repl-later repl-over" repl -f --json db
 is "$(echo "$out" | wc -l)/$(echo "$out" | grep -c '^{.*}$')/$(echo "$out" | grep -c '"replication":"degraded"')" 7/7/1 \
     "repl -f --json: each in a line of its own"
-run "" repl -n 65 db
+run repl repl -n 65 db
 is "$code" 2 "repl -n: more than are kept"
 
 policy=$answers/info.answer
