@@ -1,7 +1,6 @@
 #!/bin/bash
 # What people see of replication, asked on any host: the wait for the first copy, who the backup is, epochs, figures, alarms.
-. "${XHA_SRC:?}/tests/cluster/xhad-lib.sh"
-. "$XHA_SRC/tests/cluster/repl-lib.sh"
+. "${XHA_SRC:?}/tests/cluster/repl-lib.sh"
 
 xhads_up 3
 for i in 1 2 3; do
