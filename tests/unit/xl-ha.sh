@@ -130,7 +130,8 @@ is "$code/$err" "1/xl-ha: db is protected, but has no backup: its first copy bro
     "protect: the first copy broke off"
 run "protected-copy repl-stopped repl-stopped" protect "$policy"
 is "$code/$err" "1/xl-ha: db is protected, but has no backup: it is stopped; it gets one when it runs" "protect: it does not run"
-run "protected-copy repl-syncing repl-syncing repl" --timeout 0.2 protect "$policy"
+syncing=$(printf "repl-syncing %.0s" 1 2 3 4 5 6 7 8 9)
+run "protected-copy $syncing" --timeout 3 protect "$policy"
 is "$code/$err" "5/xl-ha: db is protected, but not yet replicated; that goes on: see xl-ha repl db" "protect: not in time"
 "$XHA_BUILD/tests/unit/fake-xhad" "$socket" /dev/null "$answers/protected-copy.answer" "$answers/repl-syncing.answer" "$answers/repl.answer"
 script -qec "'$XHA_BUILD/xl-plugins/xl-ha' --socket '$socket' protect '$policy'" /dev/null </dev/null |

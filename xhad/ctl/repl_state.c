@@ -8,21 +8,22 @@
 
 /* ---- what workers say ---- */
 
+/* In a cluster that may not decide, what its state says of the pair may never come to be. */
 static void alarm_silence(struct xha_daemon *d, const struct xha_domain *dom, const struct xha_job *job)
 {
-    char text[400], host[XHA_HOST_TEXT] = "its owner";
+    char text[400], host[XHA_HOST_TEXT];
     struct xha_cluster_domain state;
+    struct xha_view view;
 
-    if (d->peers && xha_cluster_find(xha_peers_state(d->peers), &dom->uuid, &state) == 0) {
-        if (state.pair.id != job->move.id)
-            return; /* it is over, and the receiver about to hear so */
-        xha_peers_host(d->peers, state.owner, host);
-    }
+    if (!d->peers || xha_core_find(d->core, &dom->uuid, &view) != 0 ||
+        xha_cluster_find(xha_peers_state(d->peers), &dom->uuid, &state) != 0 ||
+        (state.committed && state.pair.id != job->move.id))
+        return; /* it is over, and the receiver about to hear so */
     snprintf(text, sizeof text,
-             "the copy of %.60s on this host hears nothing of %.80s any more, and the cluster has not "
-             "decided yet which "
-             "of the two goes on: see xl-ha cluster status and xl-ha hosts",
-             dom->name, host);
+             "the copy of %.60s on this host hears nothing of %.80s any more, and the cluster cannot decide "
+             "which of "
+             "the two goes on: see xl-ha cluster status and xl-ha hosts",
+             dom->name, xha_peers_host(d->peers, view.move.peer, host));
     xha_step_alarm(d, "silent", XHA_SEV_WARNING, dom, text);
 }
 
@@ -80,6 +81,8 @@ static const char *rest_text(enum xha_state state, bool want_run)
         return "it is in maintenance";
     case XHA_ST_PAUSED:
         return "it is paused";
+    case XHA_ST_STANDBY:
+        return "its copy takes over as soon as the cluster may decide that";
     default:
         return want_run ? "" : "it is stopped";
     }
@@ -103,7 +106,9 @@ static void of_bare(const struct xha_cluster_domain *dom, const struct xha_view 
                     const struct xha_repl_domain *seen, struct xha_repl_status *s)
 {
     if (v && v->repl.id) /* its pair has ended, its gate is not open yet */
-        say(s, "degraded", "its gate is being opened");
+        say(s, "degraded",
+            dom->committed ? "its gate is being opened"
+                           : "it is mute: its gate opens as soon as the cluster may decide that");
     else if (dom->phase == XHA_PH_FREE)
         say(s, "unprotected", dom->want_run ? dom->wait_text : "it is stopped");
     else if (dom->phase == XHA_PH_OWNED && dom->want_run && dom->report.state == XHA_ST_RUNNING)
