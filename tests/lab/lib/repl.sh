@@ -34,5 +34,5 @@ repl_signal() { on "$1" "kill -$3 \$(cat /run/moves/$2.pid)"; } # HOST FILE SIGN
 # What became of the pauses, in the mean.
 repl_figures() { # HOST
     note "epochs: $(repl_epochs "$1" out); in the mean pages $(repl_mean "$1" pages), raw $(repl_mean "$1" raw_bytes), sent $(repl_mean "$1" sent_bytes) bytes"
-    note "  suspend $(repl_mean "$1" suspend_us), scan $(repl_mean "$1" scan_us), copy $(repl_mean "$1" copy_us), resume $(repl_mean "$1" resume_us), commit $(repl_mean "$1" commit_us), interval $(repl_mean "$1" interval_us), delay $(repl_mean "$1" delay_us) us"
+    note "  suspend $(repl_mean "$1" suspend_us) (of it the gate $(repl_mean "$1" gate_us)), scan $(repl_mean "$1" scan_us), copy $(repl_mean "$1" copy_us), resume $(repl_mean "$1" resume_us), commit $(repl_mean "$1" commit_us), interval $(repl_mean "$1" interval_us), delay $(repl_mean "$1" delay_us) us"
 }
