@@ -30,10 +30,9 @@ static int64_t now_us(void)
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
-int xha_pauser_open(struct xha_pauser *pauser, uint32_t domid, const struct xha_stop *stop, char *err,
-                    size_t err_len)
+int xha_pauser_open(struct xha_pauser *pauser, uint32_t domid, char *err, size_t err_len)
 {
-    *pauser = (struct xha_pauser){ .domid = domid, .stop = *stop };
+    *pauser = (struct xha_pauser){ .domid = domid };
     snprintf(pauser->key, sizeof(pauser->key), "/local/domain/%" PRIu32 "/control/shutdown", domid);
     pauser->xc = xc_interface_open(NULL, NULL, 0);
     pauser->xs = pauser->xc ? xs_open(0) : NULL;

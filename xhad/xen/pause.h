@@ -18,15 +18,14 @@
 
 struct xha_pauser {
     uint32_t domid;
-    struct xha_stop stop; /* asked while it waits */
+    struct xha_stop stop; /* set by the owner: asked while it waits */
     void *xc, *xs;
     char key[64];
     int64_t last_us; /* the last suspend took so long */
     bool asked;      /* the guest may suspend yet */
 };
 
-int xha_pauser_open(struct xha_pauser *pauser, uint32_t domid, const struct xha_stop *stop, char *err,
-                    size_t err_len);
+int xha_pauser_open(struct xha_pauser *pauser, uint32_t domid, char *err, size_t err_len);
 void xha_pauser_close(struct xha_pauser *pauser);
 
 /* 0: it stands still, for this reason. */

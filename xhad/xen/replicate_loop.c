@@ -40,14 +40,31 @@ static int ended(struct xha_sender *s, const char *why)
 
 /* ---- the pause ---- */
 
+/* A guest that does not suspend is not waited for when there is nobody to send it to. */
+static bool in_vain(void *arg)
+{
+    struct xha_sender *s = arg;
+    char ignored[XHA_ANSWER_TEXT];
+
+    return xha_work_stop(s->w) || xha_out_rest(s->out, 0, ignored, sizeof(ignored)) < 0;
+}
+
+static int not_suspended(struct xha_sender *s, const char *why)
+{
+    char err[XHA_ANSWER_TEXT];
+
+    return ended(s, xha_out_rest(s->out, 0, err, sizeof(err)) < 0 ? err : why);
+}
+
 static int on_suspend(void *arg)
 {
     struct xha_sender *s = arg;
     char err[XHA_GATE_TEXT];
 
+    s->pauser.stop = (struct xha_stop){ .asked = in_vain, .arg = s };
     s->asked_us = now_us();
     if (xha_pauser_suspend(&s->pauser, err, sizeof(err)) < 0)
-        return ended(s, err);
+        return not_suspended(s, err);
     s->suspended_us = now_us();
     if (xha_sender_gate_epoch(&s->gate, err, sizeof(err)) < 0)
         return ended(s, err);
