@@ -41,6 +41,26 @@ shown "it is replicated in the end" again "$n"
 rm "$T/h$owner/sim/move_ms"
 is "$(domid "$owner" g1) $(running g1)" "$id 1" "... and runs on"
 
+# Its stream has nowhere to go, and the hosts see each other all the same (by the other ring).
+look "$owner" g1
+cut "$owner" "$backup" 0
+shown "the network between the two is lost: another host is the backup" is_repl "$owner" g1 "protected h$third"
+is "$(domid "$owner" g1) $(running g1)" "$id 1" "... it runs on where it was"
+heal
+
+# The sender hangs: its copy hears nothing, and says so.
+look "$owner" g1
+sender=$(within "$owner" pgrep -f "work $T/h$owner/run/jobs/[0-9]+.job")
+within "$owner" kill -STOP "$sender"
+shown "the sender hangs: the copy takes over" runs_on "$third" g1 "h$backup"
+mute=$(seen "$owner" g1)
+test "$(at "$backup" get g1 counter)" -ge "$mute"
+ok $? "... it knows all that was seen"
+is "$(gate "$owner" g1)" shut "... the other one is mute"
+shown "... and is cleared, when its sender was killed" is_on "$owner" g1 ""
+shown "... the backup is another" protected "$third" g1
+look "$third" g1
+
 # Both live, and do not hear each other: the majority's side speaks, without a fence.
 look "$owner" g1
 touch "$T/power/deaf"

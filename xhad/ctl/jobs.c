@@ -21,7 +21,8 @@
 #include <sys/stat.h>
 
 #define ADOPTED_POLL_MS   200
-#define KILL_AFTER_MS     5000 /* from SIGTERM to SIGKILL */
+#define KILL_AFTER_MS     5000  /* from SIGTERM to SIGKILL */
+#define CANCEL_MS         15000 /* what it may take a worker without a deadline to end when it is asked to */
 #define PROGRESS_LINE_MAX 4096
 #define LOG_BYTES_MAX     (1024 * 1024)
 #define LOG_SHOWN         400 /* last bytes of a failed worker's log */
@@ -115,43 +116,6 @@ void xha_jobs_set_helper(struct xha_jobs *jobs, const char *helper)
 void xha_jobs_free(struct xha_jobs *jobs)
 {
     free(jobs);
-}
-
-/* The worker of this deed that is still at it, or NULL. */
-static struct running *worker_of(const struct xha_jobs *jobs, uint64_t id)
-{
-    for (struct running *w = jobs->first; w; w = w->next)
-        if (is_deed(w->job.verb) && w->job.id == id && !w->ended && (w->adopted || w->process.pid > 0))
-            return w;
-    return NULL;
-}
-
-void xha_jobs_cancel(struct xha_jobs *jobs, uint64_t id)
-{
-    struct running *w = worker_of(jobs, id);
-
-    if (!w)
-        return;
-    xha_log(XHA_LOG_INFO, "worker is asked to end", XHA_S("domain", w->job.name),
-            XHA_S("verb", xha_verb_name(w->job.verb)), XHA_U("id", id));
-    if (w->adopted)
-        xha_jobs_proc_kill(w->path, SIGTERM);
-    else
-        kill(-w->process.pid, SIGTERM);
-}
-
-void xha_jobs_promote(struct xha_jobs *jobs, uint64_t id)
-{
-    struct running *w = worker_of(jobs, id);
-
-    if (!w || w->job.verb != XHA_VERB_REPLICATE_IN)
-        return;
-    xha_log(XHA_LOG_INFO, "worker is told to promote its copy", XHA_S("domain", w->job.name),
-            XHA_U("id", id));
-    if (w->adopted)
-        xha_jobs_proc_tell(w->path, SIGUSR1);
-    else
-        kill(w->process.pid, SIGUSR1);
 }
 
 bool xha_jobs_has(const struct xha_jobs *jobs, uint64_t id)
@@ -300,7 +264,7 @@ static void on_process_exit(uv_process_t *process, int64_t status, int signal_nu
     finish(w);
 }
 
-/* ---- deadlines and progress ---- */
+/* ---- deadlines ---- */
 
 static void on_deadline(uv_timer_t *timer)
 {
@@ -313,6 +277,58 @@ static void on_deadline(uv_timer_t *timer)
     w->late = true;
     uv_timer_start(timer, on_deadline, KILL_AFTER_MS, 0);
 }
+
+/* ---- orders to workers ---- */
+
+/* The worker of this deed that is still at it, or NULL. */
+static struct running *worker_of(const struct xha_jobs *jobs, uint64_t id)
+{
+    for (struct running *w = jobs->first; w; w = w->next)
+        if (is_deed(w->job.verb) && w->job.id == id && !w->ended && (w->adopted || w->process.pid > 0))
+            return w;
+    return NULL;
+}
+
+/* Once: to be asked again is no reprieve. */
+static void end_in_time(struct running *w)
+{
+    if (w->adopted && w->deadline_wall_ms == INT64_MAX)
+        w->deadline_wall_ms = xha_clock_wall_ms() + CANCEL_MS;
+    else if (!w->adopted && !uv_is_active((uv_handle_t *)&w->timer))
+        uv_timer_start(&w->timer, on_deadline, CANCEL_MS, 0);
+}
+
+void xha_jobs_cancel(struct xha_jobs *jobs, uint64_t id)
+{
+    struct running *w = worker_of(jobs, id);
+
+    if (!w)
+        return;
+    xha_log(XHA_LOG_INFO, "worker is asked to end", XHA_S("domain", w->job.name),
+            XHA_S("verb", xha_verb_name(w->job.verb)), XHA_U("id", id));
+    if (w->adopted)
+        xha_jobs_proc_kill(w->path, SIGTERM);
+    else
+        kill(-w->process.pid, SIGTERM);
+    if (w->job.deadline_ms == 0)
+        end_in_time(w);
+}
+
+void xha_jobs_promote(struct xha_jobs *jobs, uint64_t id)
+{
+    struct running *w = worker_of(jobs, id);
+
+    if (!w || w->job.verb != XHA_VERB_REPLICATE_IN)
+        return;
+    xha_log(XHA_LOG_INFO, "worker is told to promote its copy", XHA_S("domain", w->job.name),
+            XHA_U("id", id));
+    if (w->adopted)
+        xha_jobs_proc_tell(w->path, SIGUSR1);
+    else
+        kill(w->process.pid, SIGUSR1);
+}
+
+/* ---- what they tell ---- */
 
 static void on_line(void *user, const char *line, size_t len)
 {

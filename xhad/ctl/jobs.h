@@ -48,7 +48,8 @@ void xha_jobs_start(struct xha_jobs *jobs, struct xha_job *job, xha_jobs_done_cb
 /* Takes over what an earlier xhad left in RUN/jobs: its deeds end in done, its questions are forgotten. */
 void xha_jobs_adopt(struct xha_jobs *jobs, xha_jobs_done_cb *done, void *user);
 
-/* Asks the worker of this deed to end (SIGTERM); it is answered as ever, by what it still could do or undo. */
+/* Asks the worker of this deed to end (SIGTERM); it is answered as ever, by what it still could do or undo. One that has
+ * no deadline gets one by that. */
 void xha_jobs_cancel(struct xha_jobs *jobs, uint64_t id);
 /* Tells the worker of this STANDBY deed to let its copy run (SIGUSR1); likewise. */
 void xha_jobs_promote(struct xha_jobs *jobs, uint64_t id);
