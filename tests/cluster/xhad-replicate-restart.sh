@@ -42,14 +42,20 @@ shown "... it has a new backup" is_repl "$third" g1 "protected h$third"
 look "$third" g1
 id=$(domid "$owner" g1)
 again() { [ "$(told "$owner" replicated)" -gt "$1" ] && protected "$owner" g1; } # COUNT: there is a new copy
-for who in owner backup; do
+gone() { # OWNER|BACKUP WHAT: its xhad and its workers are killed; then WHAT, and another xhad
+    local host=${!1}
     n=$(told "$owner" replicated)
-    xhad_stop "${!who}" KILL
+    xhad_stop "$host" KILL
     # shellcheck disable=SC2046 # one word each
-    within "${!who}" kill -KILL $(pids_of "${!who}")
-    xhad_start "${!who}"
-    shown "$who's xhad and worker are killed: it is replicated anew" again "$n"
+    within "$host" kill -KILL $(pids_of "$host")
+    $2
+    xhad_start "$host"
+    shown "$1's xhad and worker are killed${2:+, and it is as if there had been none}: it is replicated anew" again "$n"
     is "$(domid "$owner" g1) $(running g1)" "$id 1" "... and runs on where it was"
     look "$owner" g1
-done
+}
+no_jobs() { rm "$T/h$owner"/run/jobs/*.job; }
+gone owner ''
+gone owner no_jobs
+gone backup ''
 the_end
