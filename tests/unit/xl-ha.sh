@@ -144,15 +144,19 @@ is "$(cat "$tmp/out")" "db is protected
 # ^C, as soon as the first copy has been seen.
 "$XHA_BUILD/tests/unit/fake-xhad" "$socket" /dev/null "$answers/protected-copy.answer" "$answers/repl-syncing.answer" \
     "$answers/repl-syncing.answer" "$answers/repl-syncing.answer"
+mkfifo "$tmp/errors"
 (
     trap - INT
     exec "$XHA_BUILD/xl-plugins/xl-ha" -v --socket "$socket" protect "$policy"
-) >"$tmp/out" 2>"$tmp/err" </dev/null &
+) >"$tmp/out" 2>"$tmp/errors" </dev/null &
 pid=$!
-until grep -q copy "$tmp/err"; do sleep 0.05; done
-kill -INT "$pid"
+{
+    read -r line
+    kill -INT "$pid"
+    err=$(cat)
+} <"$tmp/errors"
 wait "$pid"
-is "$?/$(tail -n 1 "$tmp/err")" "1/xl-ha: db is protected, and its first copy goes on: see xl-ha repl db" "protect: ^C leaves it going on"
+is "$?/$line/$err" "1/db: first copy to h2/xl-ha: db is protected, and its first copy goes on: see xl-ha repl db" "protect: ^C leaves it going on"
 
 # ---- orders ----------------------------------------------------------------------------------------------------
 
