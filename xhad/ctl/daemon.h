@@ -147,6 +147,7 @@ const char *xha_cmd_error_code(int rc);
 void xha_repls_hear(struct xha_daemon *d, const struct xha_job *job, const char *step, uint64_t done,
                     uint64_t total, const struct xha_job_pace *pace);
 void xha_repls_hear_epoch(void *daemon, const struct xha_job *job, const struct xha_job_epoch *epoch);
+/* answer NULL: it was told to end. */
 void xha_repls_hear_end(struct xha_daemon *d, const struct xha_job *job, const struct xha_job_done *answer);
 
 /* How a domain is replicated; of one that another host owns, as far as the cluster's state says. */

@@ -24,9 +24,9 @@ struct xha_repl_domain {
     struct xha_uuid uuid;
     uint64_t pair; /* of the newest sender */
     bool sending;  /* which has not ended */
-    char ended
-        [XHA_JOB_MESSAGE_MAX]; /* how the last one ended; "": none has, or its epochs are committed again */
-    uint64_t done, total;      /* pages of the first copy; total 0: nothing said of it */
+    /* How the last one failed; "": none has, or one has sent epochs since. */
+    char ended[XHA_JOB_MESSAGE_MAX];
+    uint64_t done, total; /* pages of the first copy; total 0: nothing said of it */
     struct xha_job_pace pace;
     /* all epochs since xhad was started, of all pairs */
     uint64_t epochs, pages, raw_bytes, sent_bytes, dropped_packets;
@@ -45,7 +45,7 @@ struct xha_repls;
 struct xha_repls *xha_repls_new(void); /* NULL: no memory */
 void xha_repls_free(struct xha_repls *repls);
 
-/* A sender's words: pages of the first copy (pace may be NULL), an epoch, its end (text: why). */
+/* A sender's words: pages of the first copy (pace may be NULL), an epoch, its end (text: why; "": by order). */
 void xha_repls_sync(struct xha_repls *repls, const struct xha_job *job, uint64_t done, uint64_t total,
                     const struct xha_job_pace *pace);
 /* Returns how many packets were dropped of which nobody has been told yet, when it is time to tell; else 0. */

@@ -65,8 +65,10 @@ void xha_repls_hear_epoch(void *daemon, const struct xha_job *job, const struct 
 
 void xha_repls_hear_end(struct xha_daemon *d, const struct xha_job *job, const struct xha_job_done *answer)
 {
+    const char *text = answer && answer->message[0] ? answer->message : "its sender died";
+
     if (job->verb == XHA_VERB_REPLICATE_OUT && xha_domains_find(&d->domains, &job->uuid))
-        xha_repls_end(d->repls, job, answer->message[0] ? answer->message : "its sender died");
+        xha_repls_end(d->repls, job, answer ? text : "");
 }
 
 /* ---- in a word ---- */

@@ -419,7 +419,7 @@ void xha_step_done(void *daemon, const struct xha_job *job, const struct xha_job
                  done->message[0] ? done->message : "no reason given");
         xha_history_text(d->history, "work", &job->uuid, job->name, text);
     }
-    xha_repls_hear_end(d, job, done);
+    xha_repls_hear_end(d, job, news ? done : NULL);
     if (news)
         xha_wait_heard(d, job, done);
     if (d->peers && news)
