@@ -44,7 +44,7 @@ struct xha_gate_in {
     struct task *first, **last;
     size_t queued;
     uint64_t held;
-    bool quit, busy;
+    bool quit, busy, used;
     char error[192];
 };
 
@@ -160,6 +160,7 @@ static int add(struct xha_gate_in *g, struct task *task, char *err, size_t err_l
         snprintf(err, err_len, "%s", g->error);
         r = -1;
     } else {
+        g->used = true;
         *g->last = task;
         g->last = &task->next;
         g->queued += task->len;
@@ -187,6 +188,16 @@ int xha_gate_in_hear(struct xha_gate_in *gate, const uint8_t *payload, size_t le
         memcpy(task->bytes, payload, len);
     }
     return add(gate, task, err, err_len);
+}
+
+bool xha_gate_in_is_used(struct xha_gate_in *gate)
+{
+    bool used;
+
+    pthread_mutex_lock(&gate->lock);
+    used = gate->used;
+    pthread_mutex_unlock(&gate->lock);
+    return used;
 }
 
 int xha_gate_in_hold(struct xha_gate_in *gate, uint64_t epoch, char *err, size_t err_len)

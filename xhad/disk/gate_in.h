@@ -29,6 +29,9 @@ bool xha_gate_in_has_room(struct xha_gate_in *gate);
 /* A frame of the sender's. 0, or -1 with a text in err, also when something failed before. */
 int xha_gate_in_hear(struct xha_gate_in *gate, const uint8_t *payload, size_t len, char *err, size_t err_len);
 
+/* Something was heard: the sender's disks are gated, too. */
+bool xha_gate_in_is_used(struct xha_gate_in *gate);
+
 /* The memory of this epoch is here whole: its disks' part is to be held. */
 int xha_gate_in_hold(struct xha_gate_in *gate, uint64_t epoch, char *err, size_t err_len);
 

@@ -12,6 +12,7 @@
  *   DISK      disk.h: the next disk
  *   DISK_SUM  disk.h: what it must hold
  *   TERMS, EPOCH_PIECE, EPOCH_END, EPOCH_ACK  xhad/repl: of a domain that is replicated
+ *   REPL_DISK xhad/disk: of its gated disks
  */
 #ifndef XHA_MOVE_FRAME_H
 #define XHA_MOVE_FRAME_H
@@ -42,6 +43,7 @@ enum xha_frame_type {
     XHA_FRAME_EPOCH_PIECE,
     XHA_FRAME_EPOCH_END,
     XHA_FRAME_EPOCH_ACK,
+    XHA_FRAME_REPL_DISK,
     XHA_FRAME_N_
 };
 

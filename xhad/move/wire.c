@@ -216,10 +216,8 @@ static int min(int64_t a, int b)
 /* Waits for the socket or for the other descriptor. */
 static int wait_for_work(struct xha_wire *w, int wait_ms, struct xha_also *also)
 {
-    struct pollfd p[2] = {
-        { .fd = xha_link_fd(w->link), .events = POLLIN },
-        { .fd = also ? also->fd : -1, .events = also ? also->events : 0 },
-    };
+    struct pollfd p[1 + XHA_ALSO_MAX] = { { .fd = xha_link_fd(w->link), .events = POLLIN } };
+    nfds_t n = 1;
     const int64_t began = xha_move_now_ms();
 
     wait_ms =
@@ -230,13 +228,15 @@ static int wait_for_work(struct xha_wire *w, int wait_ms, struct xha_also *also)
         wait_ms = 0;
     else if (w->in_end - w->in_at == IN_BYTES)
         p[0].events &= ~POLLIN;
-    if (poll(p, 2, wait_ms) < 0) {
+    for (const struct xha_also *a = also; a && n <= XHA_ALSO_MAX; a = a->next)
+        p[n++] = (struct pollfd){ .fd = a->fd, .events = a->events };
+    if (poll(p, n, wait_ms) < 0) {
         if (errno != EINTR)
             return fail(w, strerror(errno));
-        p[1].revents = 0;
+        n = 1;
     }
-    if (also)
-        also->ready = p[1].revents != 0;
+    for (nfds_t i = 1; i < n; i++, also = also->next)
+        also->ready = p[i].revents != 0;
     xha_pulse_listened(&w->pulse, wait_ms, began, xha_move_now_ms());
     return 0;
 }
@@ -245,8 +245,8 @@ int xha_wire_pump(struct xha_wire *wire, int wait_ms, struct xha_also *also)
 {
     bool any;
 
-    if (also)
-        also->ready = false;
+    for (struct xha_also *a = also; a; a = a->next)
+        a->ready = false;
     if (wire->error[0] != '\0')
         return -1;
     if (xha_stop_asked(&wire->stop))

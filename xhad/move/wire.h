@@ -30,7 +30,9 @@ struct xha_also {
     int fd; /* -1: none */
     short events;
     bool ready;
+    struct xha_also *next; /* NULL: that was all; XHA_ALSO_MAX of them */
 };
+#define XHA_ALSO_MAX 2
 
 /*
  * Sends and receives what can be, waiting at most wait_ms for something to do; also may be NULL. 0, or -1

@@ -30,6 +30,7 @@ struct xha_in {
     atomic_int order;
     struct xha_store *store;
     uint64_t received_before;
+    uint64_t acked; /* the last epoch that was acknowledged */
     bool handed_on; /* all, after PROMOTE */
     struct xha_in_state state;
 };
@@ -98,10 +99,27 @@ static int acknowledge(struct xha_in *in, uint64_t epoch)
     return 0;
 }
 
+/* An epoch of memory is whole: it is acknowledged, but if something goes beside, when that is held, too. */
+static int take_epoch(struct xha_in *in, uint64_t epoch, char *err, size_t err_len)
+{
+    const struct xha_in_beside *beside = in->plan.beside;
+
+    if (beside && beside->is_used(beside->arg))
+        return beside->hold(beside->arg, epoch, err, err_len);
+    in->acked = epoch;
+    if (acknowledge(in, epoch) == 0)
+        return 0;
+    snprintf(err, err_len, "%s", xha_wire_error(in->plan.wire));
+    return -1;
+}
+
 static int take_frame(struct xha_in *in, const struct xha_frame *frame, char *err, size_t err_len)
 {
+    const struct xha_in_beside *beside = in->plan.beside;
     uint64_t epoch;
 
+    if (frame->type == XHA_FRAME_REPL_DISK && beside)
+        return beside->hear(beside->arg, frame->bytes, frame->len, err, err_len);
     if (frame->type == XHA_FRAME_EPOCH_PIECE)
         return xha_store_piece(in->store, frame->bytes, frame->len, err, err_len);
     if (frame->type != XHA_FRAME_EPOCH_END) {
@@ -110,10 +128,40 @@ static int take_frame(struct xha_in *in, const struct xha_frame *frame, char *er
     }
     if (xha_store_end(in->store, frame->bytes, frame->len, &epoch, err, err_len) < 0)
         return -1;
-    if (acknowledge(in, epoch) == 0)
-        return 0;
-    snprintf(err, err_len, "%s", xha_wire_error(in->plan.wire));
-    return -1;
+    return take_epoch(in, epoch, err, err_len);
+}
+
+/* ---- what goes beside ---- */
+
+static int put_beside(void *arg, const void *payload, size_t len)
+{
+    struct xha_in *in = arg;
+
+    return xha_wire_put(in->plan.wire, XHA_FRAME_REPL_DISK, payload, len, NULL, 0);
+}
+
+static void turn_beside(struct xha_in *in)
+{
+    const struct xha_in_beside *beside = in->plan.beside;
+    char err[XHA_ANSWER_TEXT];
+    uint64_t held;
+
+    if (!beside || !in->state.linked)
+        return;
+    if (beside->turn(beside->arg, put_beside, in, &held, err, sizeof(err)) < 0) {
+        unlink_from(in, err);
+    } else if (held > in->acked) {
+        in->acked = held;
+        if (acknowledge(in, held) < 0)
+            unlink_from(in, xha_wire_error(in->plan.wire));
+    }
+}
+
+static bool has_room(struct xha_in *in)
+{
+    const struct xha_in_beside *beside = in->plan.beside;
+
+    return xha_store_has_room(in->store) && (!beside || beside->has_room(beside->arg));
 }
 
 /* What has come, as long as there is room for it. */
@@ -123,8 +171,7 @@ static void take_frames(struct xha_in *in)
     char err[XHA_ANSWER_TEXT];
     int got;
 
-    while (in->state.linked && xha_store_has_room(in->store) &&
-           (got = xha_wire_get(in->plan.wire, &frame)) != 0) {
+    while (in->state.linked && has_room(in) && (got = xha_wire_get(in->plan.wire, &frame)) != 0) {
         if (got < 0)
             unlink_from(in, xha_wire_error(in->plan.wire));
         else if (take_frame(in, &frame, err, sizeof(err)) < 0)
@@ -163,7 +210,10 @@ static void wait_for_work(struct xha_in *in)
 {
     const uint8_t *bytes;
     const bool writes = xha_store_next(in->store, &bytes) > 0;
-    struct xha_also also = { .fd = writes ? in->write_fd : in->wake_fd, .events = writes ? POLLOUT : POLLIN };
+    struct xha_also beside = { .fd = in->plan.beside ? in->plan.beside->fd : -1, .events = POLLIN };
+    struct xha_also also = { .fd = writes ? in->write_fd : in->wake_fd,
+                             .events = writes ? POLLOUT : POLLIN,
+                             .next = &beside };
     struct pollfd p = { .fd = also.fd, .events = also.events };
     const int wait_ms = writes ? TICK_MS : IDLE_MS;
 
@@ -196,6 +246,7 @@ static int turn(struct xha_in *in)
     }
     wait_for_work(in);
     take_frames(in);
+    turn_beside(in);
     return hand_on(in);
 }
 

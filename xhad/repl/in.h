@@ -9,6 +9,7 @@
 #define XHA_REPL_IN_H
 
 #include "xhad/move/wire.h"
+#include "xhad/repl/beside.h"
 #include "xhad/repl/store.h"
 #include "xhad/repl/terms.h"
 
@@ -25,7 +26,8 @@ struct xha_in_state {
 
 struct xha_in_plan {
     struct xha_wire *wire;
-    struct xha_terms terms; /* as granted */
+    const struct xha_in_beside *beside; /* stays the caller's; NULL: nothing */
+    struct xha_terms terms;             /* as granted */
     uint32_t
         silence_ms; /* of the sender, until it counts as gone; at least that of the terms, by which we speak */
     /* From the thread: after each epoch that became whole, and when the link is gone. NULL: nobody asks. */

@@ -19,7 +19,8 @@
 #define TICK_MS     100
 #define TELL_MS     500
 #define PIPE_BYTES  (1 << 20)
-#define QUEUE_BYTES (1u << 20) /* on the wire at most, so that what is said does not grow old there */
+#define PASS_BYTES  (256u << 10) /* of what goes beside, before the memory has its turn again */
+#define QUEUE_BYTES (1u << 20)   /* on the wire at most, so that what is said does not grow old there */
 
 struct xha_out {
     struct xha_out_plan plan;
@@ -29,6 +30,7 @@ struct xha_out {
     struct xha_tank *tank;
     struct xha_epoch_sender *sender;
     uint8_t *frame;
+    size_t end_len;       /* of the END in frame, which waits for what goes beside; 0: none */
     int64_t began_us;     /* the epoch under way; 0: none */
     uint64_t sent;        /* the last epoch whose END was queued */
     uint64_t sent_before; /* bytes on the wire */
@@ -123,6 +125,20 @@ static void note_end(struct xha_out *o)
     pthread_mutex_unlock(&o->lock);
 }
 
+/* Queues the END, if all of the epoch that goes beside went before it. */
+static int put_end(struct xha_out *o)
+{
+    const struct xha_out_beside *beside = o->plan.beside;
+
+    if (beside && !beside->has_passed(beside->arg, xha_epoch_seen(o->sender).epoch))
+        return 0;
+    if (xha_wire_put(o->plan.wire, XHA_FRAME_EPOCH_END, o->frame, o->end_len, NULL, 0) < 0)
+        return fail(o, xha_wire_error(o->plan.wire));
+    o->end_len = 0;
+    note_end(o);
+    return 0;
+}
+
 /* Queues the frames that are due. */
 static int put_frames(struct xha_out *o)
 {
@@ -130,13 +146,33 @@ static int put_frames(struct xha_out *o)
     size_t len;
 
     while ((type = xha_epoch_take(o->sender, false, o->frame, &len)) != XHA_EPOCH_NOTHING) {
-        if (xha_wire_put(o->plan.wire, type == XHA_EPOCH_END ? XHA_FRAME_EPOCH_END : XHA_FRAME_EPOCH_PIECE,
-                         o->frame, len, NULL, 0) < 0)
+        if (type == XHA_EPOCH_END) {
+            o->end_len = len;
+            return put_end(o);
+        }
+        if (xha_wire_put(o->plan.wire, XHA_FRAME_EPOCH_PIECE, o->frame, len, NULL, 0) < 0)
             return fail(o, xha_wire_error(o->plan.wire));
-        if (type == XHA_EPOCH_END)
-            note_end(o);
     }
     return 0;
+}
+
+/* ---- what goes beside ---- */
+
+static int put_beside(void *arg, const void *payload, size_t len)
+{
+    struct xha_out *o = arg;
+
+    return xha_wire_put(o->plan.wire, XHA_FRAME_REPL_DISK, payload, len, NULL, 0);
+}
+
+static int pass(struct xha_out *o)
+{
+    const struct xha_out_beside *beside = o->plan.beside;
+    char err[160];
+
+    if (beside && beside->pass(beside->arg, PASS_BYTES, put_beside, o, err, sizeof(err)) < 0)
+        return fail(o, err);
+    return o->end_len > 0 ? put_end(o) : 0;
 }
 
 /* Packs up to a piece of what is in the tank. */
@@ -147,7 +183,7 @@ static int pack(struct xha_out *o)
     char err[160];
     int64_t took;
 
-    if (len == 0)
+    if (len == 0 || o->end_len > 0)
         return 0;
     if (o->began_us == 0)
         o->began_us = now_us();
@@ -178,12 +214,16 @@ static int listen_to(struct xha_out *o)
 {
     struct xha_frame frame;
     struct xha_answer answer;
+    char err[160];
     int got;
 
     while ((got = xha_wire_get(o->plan.wire, &frame)) > 0) {
         if (frame.type == XHA_FRAME_EPOCH_ACK) {
             if (take_ack(o, &frame) < 0)
                 return -1;
+        } else if (frame.type == XHA_FRAME_REPL_DISK && o->plan.beside) {
+            if (o->plan.beside->hear(o->plan.beside->arg, frame.bytes, frame.len, err, sizeof(err)) < 0)
+                return fail(o, err);
         } else if (xha_answer_get(&frame, &answer) == 0 && answer.kind == XHA_ANSWER_REFUSED) {
             return fail(o, answer.text);
         } else {
@@ -212,16 +252,20 @@ static void tell(struct xha_out *o)
 
 static int turn(struct xha_out *o)
 {
-    struct xha_also stream = { .fd = -1, .events = POLLIN };
+    struct xha_also beside = { .fd = -1, .events = POLLIN };
+    struct xha_also stream = { .fd = -1, .events = POLLIN, .next = &beside };
     const uint8_t *bytes;
     size_t len;
     bool busy;
 
     if (drain(o) < 0)
         return -1;
-    if (xha_wire_queued(o->plan.wire) < QUEUE_BYTES && pack(o) < 0)
+    if (xha_wire_queued(o->plan.wire) < QUEUE_BYTES && (pass(o) < 0 || pack(o) < 0))
         return -1;
-    busy = xha_tank_next(o->tank, &bytes) > 0 && xha_wire_queued(o->plan.wire) < QUEUE_BYTES;
+    busy =
+        xha_tank_next(o->tank, &bytes) > 0 && xha_wire_queued(o->plan.wire) < QUEUE_BYTES && o->end_len == 0;
+    if (o->plan.beside && xha_wire_queued(o->plan.wire) < QUEUE_BYTES)
+        beside.fd = o->plan.beside->fd;
     if (xha_tank_room(o->tank, &len))
         stream.fd = o->read_fd;
     if (xha_wire_pump(o->plan.wire, busy ? 0 : TICK_MS, &stream) < 0) {

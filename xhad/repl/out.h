@@ -9,6 +9,7 @@
 #define XHA_REPL_OUT_H
 
 #include "xhad/move/wire.h"
+#include "xhad/repl/beside.h"
 #include "xhad/repl/epoch.h"
 #include "xhad/repl/tank.h"
 #include "xhad/repl/terms.h"
@@ -25,8 +26,9 @@ struct xha_out_told {
 };
 
 struct xha_out_plan {
-    struct xha_wire *wire;  /* greeted, the terms agreed on */
-    struct xha_terms terms; /* as granted */
+    struct xha_wire *wire;               /* greeted, the terms agreed on */
+    const struct xha_out_beside *beside; /* stays the caller's; NULL: nothing */
+    struct xha_terms terms;              /* as granted */
     uint64_t
         tank_bytes; /* memory for what is not yet sent; an epoch that is larger keeps the guest waiting */
     /* From the thread, about twice a second. NULL: nobody asks. */

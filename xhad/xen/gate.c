@@ -2,11 +2,14 @@
  * gate.c - the verb gate: opens a domain's network gate and takes it away (repl/gate.h), by order, when the process that
  * replicated the domain is no more. That one may have been killed at any moment: the guest is let go on, too.
  */
+#include "xhad/xen/domain_config.h"
+#include "xhad/xen/replicate_disks.h"
 #include "xhad/xen/suspend.h"
 #include "xhad/xen/work.h"
 #include "xhad/repl/gate.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #define REMOVE_MS 10000 /* without a deadline */
 
@@ -24,6 +27,23 @@ static int let_go_on(struct xha_work *w, int64_t settle_ms)
 {
     xha_suspend_end_log((uint32_t)w->job.domid);
     return xha_suspend_undo(w, (uint32_t)w->job.domid, settle_ms);
+}
+
+/* Its disks are the disks, now that no backup is to be promoted. */
+static void own_disks(struct xha_work *w)
+{
+    libxl_domain_config config;
+    char err[XHA_GATE_TEXT];
+    char *json;
+
+    libxl_domain_config_init(&config);
+    json = xha_config_of_domain(w, (uint32_t)w->job.domid, &config);
+    if (json && xha_disks_end(&config, err, sizeof(err)) < 0)
+        xha_work_warn(
+            w, "after a loss of this host's power somebody has to say that its copies are the right ones: %s",
+            err);
+    free(json);
+    libxl_domain_config_dispose(&config);
 }
 
 void xha_perform_gate(struct xha_work *w)
@@ -56,4 +76,6 @@ void xha_perform_gate(struct xha_work *w)
         xha_work_ok(w, "the network gate of %s is open and taken away (%zu devices)", w->who, ports);
     else
         xha_work_ok(w, "%s has no network gate", w->who);
+    if (seen == XHA_LX_THERE)
+        own_disks(w);
 }

@@ -8,6 +8,7 @@
 #include "xhad/xen/announce_guest.h"
 #include "xhad/xen/bring_up.h"
 #include "xhad/xen/domain_config.h"
+#include "xhad/xen/replicate_disks.h"
 #include "xhad/xen/sched.h"
 #include "xhad/xen/work.h"
 #include "xhad/base/cleanup.h"
@@ -41,6 +42,8 @@ struct backup {
     struct xha_hello hello;
     struct xha_terms terms;
     libxl_domain_config config;
+    struct xha_gate_in *disks; /* NULL: none is gated */
+    struct xha_in_beside beside;
     struct xha_in *in;
     pthread_t orders;
     atomic_bool restored; /* libxl is done: no order matters any more */
@@ -57,6 +60,22 @@ static void on_sigusr1(int sig)
     told_to_promote = 1;
 }
 
+/* Those that are gated, whether the sender makes use of that or not. 0, or -1 with a text in err. */
+static int open_disks(struct backup *b, char *err, size_t err_len)
+{
+    const libxl_device_disk *other;
+    struct xha_gate_disks disks;
+
+    if (xha_disks_gated(&b->config, &disks, &other, err, err_len) < 0)
+        return -1;
+    if (disks.n == 0)
+        return 0;
+    if (xha_gate_in_open(XHA_GATE_SOCKETS, &disks, &b->disks, err, err_len) < 0)
+        return -1;
+    b->beside = xha_disks_in_beside(b->disks);
+    return 0;
+}
+
 /* 0, or -1 after answering: it cannot be taken. */
 static int look(struct backup *b)
 {
@@ -66,6 +85,10 @@ static int look(struct backup *b)
 
     json = xha_talk_config(&b->talk, b->wire, err, sizeof(err));
     if (!json || xha_config_from_json(w, "what the sender sent", json, &b->config, err, sizeof(err)) < 0) {
+        xha_work_refuse(w, XHA_REFUSAL_OTHER, "%s is not taken: %s", w->who, err);
+        return -1;
+    }
+    if (open_disks(b, err, sizeof(err)) < 0) {
         xha_work_refuse(w, XHA_REFUSAL_OTHER, "%s is not taken: %s", w->who, err);
         return -1;
     }
@@ -153,6 +176,12 @@ static void go_on(struct backup *b, uint32_t domid, const struct xha_in_state *s
     char err[256];
 
     xha_lx_forget(&w->lx);
+    if (b->disks && xha_gate_in_is_used(b->disks) &&
+        xha_gate_in_promote(b->disks, state->store.epoch, err, sizeof(err)) < 0) {
+        snprintf(w->lx.error, sizeof(w->lx.error), "%.200s", err);
+        xha_bring_up_failed(w, "promoted");
+        return;
+    }
     if (libxl_domain_unpause(w->lx.ctx, domid, NULL)) {
         xha_bring_up_failed(w, "unpaused");
         return;
@@ -202,6 +231,7 @@ static void keep(struct backup *b)
     const uint32_t own_ms = b->w->job.replica.silence_ms;
     const struct xha_in_plan plan = {
         .wire = b->wire,
+        .beside = b->disks ? &b->beside : NULL,
         .terms = b->terms,
         .silence_ms = own_ms ? own_ms : SILENCES * b->terms.silence_ms,
         .tell = tell_epoch,
@@ -242,6 +272,7 @@ void xha_perform_replicate_in(struct xha_work *w)
         xha_talk_answer(&b.talk, b.wire, XHA_ANSWER_REFUSED, w->done.refusal, w->done.message);
     else if (agree(&b) == 0)
         keep(&b);
+    xha_gate_in_close(b.disks);
     libxl_domain_config_dispose(&b.config);
     xha_wire_free(b.wire);
 }

@@ -20,6 +20,7 @@
 #define PRECOPY_ROUNDS    5
 #define PRECOPY_DIRTY     50 /* pages, so few that the guest may as well be paused */
 #define TELL_MS           2000
+#define DISKS_US          100000 /* between two looks at how far they are */
 #define XL_LIBXC_CONTEXT  1
 #define XL_CHECKPOINT_END 4
 
@@ -66,7 +67,8 @@ static int on_suspend(void *arg)
     if (xha_pauser_suspend(&s->pauser, err, sizeof(err)) < 0)
         return not_suspended(s, err);
     s->suspended_us = now_us();
-    if (xha_sender_gate_epoch(&s->gate, err, sizeof(err)) < 0)
+    if (xha_sender_gate_epoch(&s->gate, err, sizeof(err)) < 0 ||
+        (s->disks && xha_gate_out_barrier(s->disks, s->epoch, err, sizeof(err)) < 0))
         return ended(s, err);
     s->gated_us = now_us();
     return 1;
@@ -144,7 +146,8 @@ static int commit(struct xha_sender *s)
         return -1;
     }
     if (xha_out_await(s->out, s->epoch, &epoch, err, sizeof(err)) < 0 ||
-        xha_sender_gate_commit(&s->gate, err, sizeof(err)) < 0) {
+        xha_sender_gate_commit(&s->gate, err, sizeof(err)) < 0 ||
+        (s->disks && xha_gate_out_committed(s->disks, s->epoch, err, sizeof(err)) < 0)) {
         ended(s, err);
         return -1;
     }
@@ -171,7 +174,9 @@ void xha_sender_tell(void *arg, const struct xha_out_told *told)
 {
     struct xha_sender *s = arg;
     const int64_t now_ms = xha_now_ms(), past_ms = now_ms - s->began_ms;
-    const uint64_t total = s->hello.memory_kib / 4, done = told->pages < total ? told->pages : total;
+    const uint64_t memory = s->hello.memory_kib / 4, disks = atomic_load(&s->disk_total);
+    const uint64_t total = memory + disks;
+    const uint64_t done = (told->pages < memory ? told->pages : memory) + disks - atomic_load(&s->disk_todo);
     struct xha_job_pace pace = { .wire_bytes = told->wire_bytes,
                                  .eta_ms = -1,
                                  .round = atomic_load(&s->round) };
@@ -206,6 +211,28 @@ static int put_header(struct xha_sender *s)
     return xha_write_all(s->stream_fd, header, sizeof(header)) < 0 ? -1 : put_record(s, XL_LIBXC_CONTEXT);
 }
 
+/* Gated disks come first: as long as that takes, the guest runs without a pause, and answers at once. */
+static int sync_disks(struct xha_sender *s)
+{
+    char err[XHA_ANSWER_TEXT];
+    uint64_t todo, total;
+
+    while (s->disks && !xha_gate_out_is_synced(s->disks, &todo, &total)) {
+        atomic_store(&s->disk_total, total / XHA_PAGE_BYTES);
+        atomic_store(&s->disk_todo, (todo < total ? todo : total) / XHA_PAGE_BYTES);
+        if (xha_out_rest(s->out, now_us() + DISKS_US, err, sizeof(err)) < 0) {
+            ended(s, err);
+            return -1;
+        }
+        if (xha_work_stop(s->w)) {
+            ended(s, "told to stop");
+            return -1;
+        }
+    }
+    atomic_store(&s->disk_todo, 0);
+    return 0;
+}
+
 void xha_sender_loop(struct xha_sender *s)
 {
     struct save_callbacks callbacks = {
@@ -226,7 +253,7 @@ void xha_sender_loop(struct xha_sender *s)
     xha_lx_forget(&s->w->lx);
     s->w->lx.quiet = true;
     s->epoch = 1;
-    if (put_header(s) == 0)
+    if (sync_disks(s) == 0 && put_header(s) == 0)
         xc_domain_save(xch, s->stream_fd, s->domid, XCFLAGS_LIVE, &callbacks, XC_STREAM_REMUS, -1);
     if (xha_out_rest(s->out, 0, err, sizeof(err)) < 0) /* what libxc says comes from this */
         ended(s, err);

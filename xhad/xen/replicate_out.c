@@ -38,10 +38,37 @@ static const libxl_device_disk *writable_disk(const libxl_domain_config *config)
 }
 
 /* 0, or -1 with a text in why. */
-static int check(struct xha_sender *s, const libxl_dominfo *info, char *why, size_t why_len)
+static int check_disks(struct xha_sender *s, char *why, size_t why_len)
 {
+    const char *rule = s->w->job.replica.disks;
     const libxl_device_disk *disk = writable_disk(&s->config);
 
+    if (strcmp(rule, "unsafe") == 0)
+        return 0;
+    if (strcmp(rule, "gated") == 0) {
+        if (xha_disks_gated(&s->config, &s->gated, &disk, why, why_len) < 0)
+            return -1;
+        if (disk)
+            snprintf(
+                why, why_len,
+                "its disk %s is writable, and not gated: attach it with xha-disk on every host, and name it "
+                "phy:" XHA_GATE_DEVICES "NAME in the domain's configuration",
+                disk->vdev ? disk->vdev : "?");
+    } else if (disk) {
+        snprintf(
+            why, why_len,
+            "its disk %s is writable, and what it writes there would not be that of the last epoch. Make the "
+            "disk read-only, or gate it (xha-disk(8)) and say disks = \"gated\" in the policy's replication, "
+            "or "
+            "say disks = \"unsafe\"",
+            disk->vdev ? disk->vdev : "?");
+    }
+    return disk ? -1 : 0;
+}
+
+/* 0, or -1 with a text in why. */
+static int check(struct xha_sender *s, const libxl_dominfo *info, char *why, size_t why_len)
+{
     if (s->config.c_info.type == LIBXL_DOMAIN_TYPE_HVM)
         snprintf(why, why_len,
                  "it is an HVM guest, whose device model is not replicated; PVH guests are (type = \"pvh\")");
@@ -55,14 +82,8 @@ static int check(struct xha_sender *s, const libxl_dominfo *info, char *why, siz
             why, why_len,
             "this Xen cannot track which pages a guest changes: the processor has no HAP, or it is switched "
             "off");
-    else if (disk && strcmp(s->w->job.replica.disks, "unsafe") != 0)
-        snprintf(
-            why, why_len,
-            "its disk %s is writable, and what it writes there would not be that of the last epoch. Make the "
-            "disk read-only, or say disks = \"unsafe\" in the policy's replication",
-            disk->vdev ? disk->vdev : "?");
     else
-        return 0;
+        return check_disks(s, why, why_len);
     return -1;
 }
 
@@ -152,6 +173,7 @@ static void stream(struct xha_sender *s)
     struct xha_work *w = s->w;
     const struct xha_out_plan plan = {
         .wire = s->wire,
+        .beside = s->disks ? &s->beside : NULL,
         .terms = s->terms,
         .tank_bytes = (uint64_t)or_default(w->job.replica.held_mib, HELD_MIB) << 20,
         .tell = xha_sender_tell,
@@ -171,8 +193,20 @@ static void stream(struct xha_sender *s)
     }
     xha_sender_loop(s);
     xha_out_finish(s->out, &stats);
+    xha_gate_out_close(xha_steal_ptr(s->disks));
     xha_wire_free(xha_steal_ptr(s->wire)); /* the backup learns it by this */
     answer(s, &stats);
+}
+
+/* 0, or -1 with a text in err. */
+static int open_disks(struct xha_sender *s, char *err, size_t err_len)
+{
+    if (s->gated.n == 0)
+        return 0;
+    if (xha_gate_out_open(XHA_GATE_SOCKETS, &s->gated, &s->disks, err, err_len) < 0)
+        return -1;
+    s->beside = xha_disks_out_beside(s->disks);
+    return 0;
 }
 
 static void replicate(struct xha_sender *s)
@@ -192,7 +226,8 @@ static void replicate(struct xha_sender *s)
         return;
     }
     xha_interval_init(&s->interval, &conf);
-    if (xha_pauser_open(&s->pauser, s->domid, err, sizeof(err)) < 0 ||
+    if (open_disks(s, err, sizeof(err)) < 0 ||
+        xha_pauser_open(&s->pauser, s->domid, err, sizeof(err)) < 0 ||
         xha_sender_gate_set_up(&s->gate, s->domid, &s->config, r->queue_max_kib, err, sizeof(err)) < 0)
         xha_work_refuse(w, XHA_REFUSAL_OTHER, "%s is not replicated: %s", w->who, err);
     else
@@ -209,6 +244,7 @@ void xha_perform_replicate_out(struct xha_work *w)
     libxl_domain_config_init(&s.config);
     if (look(&s) == 0 && meet(&s) == 0)
         replicate(&s);
+    xha_gate_out_close(s.disks);
     xha_pauser_close(&s.pauser);
     xha_wire_free(s.wire);
     free(s.config_json);

@@ -9,6 +9,7 @@
 #include "xhad/repl/interval.h"
 #include "xhad/repl/out.h"
 #include "xhad/xen/pause.h"
+#include "xhad/xen/replicate_disks.h"
 #include "xhad/xen/replicate_gate.h"
 #include "xhad/xen/work.h"
 
@@ -25,6 +26,9 @@ struct xha_sender {
     struct xha_terms terms;
     struct xha_pauser pauser;
     struct xha_sender_gate gate;
+    struct xha_gate_disks gated;
+    struct xha_gate_out *disks; /* NULL: none is gated */
+    struct xha_out_beside beside;
     struct xha_out *out;
     int stream_fd;
     struct xha_interval interval;
@@ -34,7 +38,8 @@ struct xha_sender {
 
     /* for the thread of out, which tells how it stands */
     atomic_bool is_protected;
-    atomic_uint round; /* of the first copy, from 1 on */
+    atomic_uint round;                           /* of the first copy, from 1 on */
+    atomic_uint_least64_t disk_todo, disk_total; /* pages of gated disks, for the same */
     int64_t began_ms, told_ms;
 };
 
