@@ -61,6 +61,8 @@ struct both {
     struct xha_in *in;
     int out_fd;
     struct reader reader;
+    const struct xha_out_beside *out_beside;
+    const struct xha_in_beside *in_beside;
     struct guest *guest;
     size_t written;
     atomic_int told, lost; /* how often */
@@ -75,7 +77,9 @@ static void note(void *arg, const struct xha_in_state *state)
 
 static void start_out(struct both *b)
 {
-    const struct xha_out_plan plan = { .wire = b->wires[0], .terms = terms, .tank_bytes = 4 * MIB };
+    const struct xha_out_plan plan = {
+        .wire = b->wires[0], .beside = b->out_beside, .terms = terms, .tank_bytes = 4 * MIB
+    };
 
     assert_int_equal(xha_out_start(&plan, &b->out, &b->out_fd), 0);
 }
@@ -87,7 +91,9 @@ static void start_reader(struct both *b)
 
 static void start_in(struct both *b)
 {
-    const struct xha_in_plan plan = { .wire = b->wires[1], .terms = terms, .tell = note, .arg = b };
+    const struct xha_in_plan plan = {
+        .wire = b->wires[1], .beside = b->in_beside, .terms = terms, .tell = note, .arg = b
+    };
 
     assert_int_equal(xha_in_start(&plan, &b->in, &b->reader.fd), 0);
 }
@@ -474,6 +480,191 @@ static void terms_are_agreed_on(void **state)
     assert_non_null(strstr(err, "version 9"));
 }
 
+/* ---- what goes beside ---- */
+
+/* A disk at each end: one word belongs to each epoch, and the backup takes its time to hold it. */
+struct beside {
+    int fds[2]; /* readable by default: nothing is missed */
+    atomic_uint_least64_t barrier, passed, heard, asked, held;
+    atomic_bool broken;
+};
+
+static int beside_pass(void *arg, size_t max_bytes, xha_beside_put_cb put, void *put_arg, char *err,
+                       size_t err_len)
+{
+    struct beside *d = arg;
+    const uint64_t epoch = atomic_load(&d->passed) + 1;
+
+    (void)max_bytes;
+    (void)err;
+    (void)err_len;
+    if (epoch > atomic_load(&d->barrier))
+        return 0;
+    assert_int_equal(put(put_arg, &epoch, sizeof(epoch)), 0);
+    atomic_store(&d->passed, epoch);
+    return 0;
+}
+
+static int beside_answered(void *arg, const uint8_t *payload, size_t len, char *err, size_t err_len)
+{
+    (void)arg;
+    (void)err;
+    (void)err_len;
+    assert_int_equal(len, 1);
+    assert_int_equal(payload[0], 'h');
+    return 0;
+}
+
+static bool beside_has_passed(void *arg, uint64_t epoch)
+{
+    struct beside *d = arg;
+
+    return atomic_load(&d->passed) >= epoch;
+}
+
+static bool beside_yes(void *arg)
+{
+    (void)arg;
+    return true;
+}
+
+static int beside_hear(void *arg, const uint8_t *payload, size_t len, char *err, size_t err_len)
+{
+    struct beside *d = arg;
+
+    (void)err;
+    (void)err_len;
+    assert_int_equal(len, 8);
+    memcpy(&len, payload, 8);
+    assert_int_equal(len, atomic_load(&d->heard) + 1);
+    atomic_store(&d->heard, len);
+    return 0;
+}
+
+/* The memory of an epoch comes after all that goes beside it. */
+static int beside_hold(void *arg, uint64_t epoch, char *err, size_t err_len)
+{
+    struct beside *d = arg;
+
+    (void)err;
+    (void)err_len;
+    assert_true(atomic_load(&d->heard) >= epoch);
+    atomic_store(&d->asked, epoch);
+    return 0;
+}
+
+static int beside_turn(void *arg, xha_beside_put_cb put, void *put_arg, uint64_t *held_r, char *err,
+                       size_t err_len)
+{
+    struct beside *d = arg;
+
+    if (atomic_load(&d->broken)) {
+        snprintf(err, err_len, "the disk is broken");
+        return -1;
+    }
+    *held_r = atomic_load(&d->held);
+    return *held_r < atomic_load(&d->asked) ? put(put_arg, "h", 1) : 0;
+}
+
+static void start_beside(struct both *b, struct beside *d, struct xha_out_beside *out,
+                         struct xha_in_beside *in)
+{
+    *d = (struct beside){ 0 };
+    assert_int_equal(pipe(d->fds), 0);
+    assert_int_equal(write(d->fds[1], "x", 1), 1);
+    *out = (struct xha_out_beside){ .fd = d->fds[0],
+                                    .arg = d,
+                                    .pass = beside_pass,
+                                    .hear = beside_answered,
+                                    .has_passed = beside_has_passed };
+    *in = (struct xha_in_beside){ .fd = d->fds[0],
+                                  .arg = d,
+                                  .has_room = beside_yes,
+                                  .hear = beside_hear,
+                                  .is_used = beside_yes,
+                                  .hold = beside_hold,
+                                  .turn = beside_turn };
+    memset(b, 0, sizeof(*b));
+    b->out_beside = out;
+    b->in_beside = in;
+    make_wires(b->wires, PATIENCE_MS);
+    b->guest = guest_new(5);
+    start_out(b);
+    start_in(b);
+    start_reader(b);
+}
+
+static void end_beside(struct beside *d)
+{
+    close(d->fds[0]);
+    close(d->fds[1]);
+}
+
+static uint64_t acked(struct both *b)
+{
+    struct xha_out_epoch epoch;
+    char err[XHA_ANSWER_TEXT] = "";
+
+    if (xha_out_await(b->out, b->guest->epoch, &epoch, err, sizeof(err)) < 0)
+        fail_msg("%s", err);
+    return epoch.seen.epoch;
+}
+
+static void beside_goes_first_and_is_held(void **state)
+{
+    struct xha_out_beside out;
+    struct xha_in_beside in;
+    struct beside d;
+    struct both b;
+
+    (void)state;
+    start_beside(&b, &d, &out, &in);
+    for (uint64_t e = 1; e <= 5; e++) {
+        assert_true(write_to(&b, guest_epoch(b.guest, 200)));
+        usleep(20000);
+        assert_int_equal(atomic_load(&d.asked), e - 1); /* the end of the epoch was not sent */
+        atomic_store(&d.barrier, e);
+        while (atomic_load(&d.asked) < e)
+            usleep(1000);
+        usleep(20000);
+        assert_int_equal(atomic_load(&b.told), e - 1); /* nor acknowledged, before it is held */
+        atomic_store(&d.held, e);
+        assert_int_equal(acked(&b), e);
+        while (atomic_load(&b.told) < (int)e)
+            usleep(1000);
+    }
+    xha_in_promote(b.in);
+    finish_in(&b, true, 5);
+    finish_out(&b, 5);
+    guest_free(b.guest);
+    end_beside(&d);
+}
+
+static void beside_breaks_the_link(void **state)
+{
+    struct xha_out_beside out;
+    struct xha_out_epoch epoch;
+    struct xha_in_beside in;
+    char err[XHA_ANSWER_TEXT] = "";
+    struct beside d;
+    struct both b;
+
+    (void)state;
+    start_beside(&b, &d, &out, &in);
+    atomic_store(&d.barrier, 1);
+    assert_true(write_to(&b, guest_epoch(b.guest, 200)));
+    while (atomic_load(&d.asked) < 1)
+        usleep(1000);
+    atomic_store(&d.broken, true);
+    assert_int_equal(xha_out_await(b.out, 1, &epoch, err, sizeof(err)), -1);
+    assert_string_equal(err, "the disk is broken");
+    xha_in_discard(b.in);
+    finish_in(&b, false, ANY_EPOCH);
+    finish_out(&b, 0);
+    guest_free(b.guest);
+    end_beside(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -484,7 +675,8 @@ int main(void)
         cmocka_unit_test(quiet_is_not_silent),          cmocka_unit_test(wrong_acks_are_refused),
         cmocka_unit_test(damaged_frames_end_the_link),  cmocka_unit_test(a_stream_that_is_none_is_not_sent),
         cmocka_unit_test(a_reader_that_quits_ends_it),  cmocka_unit_test(terms_are_agreed_on),
-        cmocka_unit_test(both_ends_get_the_same_terms),
+        cmocka_unit_test(both_ends_get_the_same_terms), cmocka_unit_test(beside_goes_first_and_is_held),
+        cmocka_unit_test(beside_breaks_the_link),
     };
 
     signal(SIGPIPE, SIG_IGN);

@@ -226,8 +226,7 @@ static void replicate(struct xha_sender *s)
         return;
     }
     xha_interval_init(&s->interval, &conf);
-    if (open_disks(s, err, sizeof(err)) < 0 ||
-        xha_pauser_open(&s->pauser, s->domid, err, sizeof(err)) < 0 ||
+    if (open_disks(s, err, sizeof(err)) < 0 || xha_pauser_open(&s->pauser, s->domid, err, sizeof(err)) < 0 ||
         xha_sender_gate_set_up(&s->gate, s->domid, &s->config, r->queue_max_kib, err, sizeof(err)) < 0)
         xha_work_refuse(w, XHA_REFUSAL_OTHER, "%s is not replicated: %s", w->who, err);
     else
