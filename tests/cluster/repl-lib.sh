@@ -34,6 +34,10 @@ look() { # HOST NAME
     owner=${owner#h}
     backup=$(backup_of "$1" "$2")
     backup=${backup#h}
+    if [ -z "$owner" ] || [ -z "$backup" ]; then
+        echo "Bail out! $2 has no backup: $(repl_of "$1" "$2")"
+        exit 1
+    fi
     # shellcheck disable=SC2034 # for the stories
     third=$((6 - owner - backup))
 }
