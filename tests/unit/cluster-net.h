@@ -38,6 +38,8 @@ struct net_queue {
 
 struct net_host {
     struct xha_cluster *core;
+    bool
+        old; /* its xhad speaks the version before: the others' messages are strange to it, and its own to them */
     bool up, node, quorate, exclusive, frozen,
         no_disk; /* frozen: delivers nothing; no_disk: stores nothing */
     uint8_t boot;
@@ -103,9 +105,16 @@ static inline struct net_item *net_item(uint8_t from, const uint8_t *bytes, size
 
 static inline void net_send(struct net *net, uint8_t from, const uint8_t *bytes, size_t len)
 {
-    for (uint32_t h = 0; h < net->n; h++)
-        if (net->host[h].up && (net->sides[from] >> h & 1))
-            net_put(&net->host[h].inbox, net_item(from, bytes, len));
+    for (uint32_t h = 0; h < net->n; h++) {
+        struct net_item *item;
+
+        if (!net->host[h].up || !(net->sides[from] >> h & 1))
+            continue;
+        item = net_item(from, bytes, len);
+        if (net->host[h].old != net->host[from].old)
+            item->bytes[4] = XHA_WIRE_VERSION - 1;
+        net_put(&net->host[h].inbox, item);
+    }
 }
 
 static inline void net_step(struct net *net, uint8_t h, struct xha_cluster_event *ev);

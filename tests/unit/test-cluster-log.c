@@ -164,6 +164,65 @@ static void refuses(void **state)
     net_free(net);
 }
 
+/* During an upgrade: those of the other version are named, and take no part; the more of them, or the lower, go on. */
+static void other_version(void **state)
+{
+    static const struct {
+        uint8_t hosts, old, goes_on;
+    } cases[] = { { 3, 4, 3 }, { 3, 6, 6 }, { 3, 1, 6 }, { 4, 3, 3 }, { 2, 2, 1 } };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct net *net = net_whole(cases[i].hosts);
+        uint8_t all = (uint8_t)((1u << cases[i].hosts) - 1);
+        uint8_t first = (uint8_t)__builtin_ctz(cases[i].goes_on);
+
+        for (uint8_t h = 0; h < cases[i].hosts; h++)
+            net->host[h].old = cases[i].old >> h & 1;
+        net_side(net, all, 0, true);
+        net_run(net);
+        for (uint8_t h = 0; h < cases[i].hosts; h++) {
+            assert_int_equal(net_status(net, h).synced, cases[i].goes_on >> h & 1);
+            assert_true(net->host[h].alarms[XHA_CC_VERSION] > 0);
+        }
+        net_same(net, cases[i].goes_on);
+        if (2 * __builtin_popcount(cases[i].goes_on) > cases[i].hosts)
+            assert_int_equal(net_protect(net, first, 1, first), 0);
+        net_free(net);
+    }
+}
+
+/* A log of the version before: nothing of it is taken, and nothing that comes after it in the log. */
+static void log_of_another_version(void **state)
+{
+    struct net *net = net_whole(1);
+    struct xha_cluster_settings set = { .max_domains = 64, .log_max = 200 };
+    struct xha_cluster_plan *plan = calloc(1, sizeof *plan);
+    struct xha_cluster *core;
+    uint32_t refused = 0, n = 0;
+
+    (void)state;
+    assert_non_null(plan);
+    net_protect(net, 0, 1, 0);
+    net_protect(net, 0, 2, 0);
+    assert_int_equal(xha_cluster_new(&set, &core), 0);
+    for (struct net_item *item = net->host[0].log.first; item; item = item->next, n++) {
+        struct xha_cluster_event ev = { .type = XHA_CEV_RECALL };
+        uint8_t *magic = memmem(item->bytes, item->len, "XHCL", 4);
+
+        if (magic && !refused)
+            magic[4] = XHA_WIRE_VERSION - 1;
+        ev.u.message.bytes = item->bytes;
+        ev.u.message.len = item->len;
+        refused += xha_cluster_step(core, &ev, plan) != XHA_CORE_OK;
+    }
+    assert_true(refused > 1 && refused < n);
+    assert_int_equal(xha_cluster_count(core), 0);
+    xha_cluster_free(core);
+    free(plan);
+    net_free(net);
+}
+
 static void what_if(void **state)
 {
     struct net *net = net_whole(3);
@@ -210,9 +269,16 @@ static void admission(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(restarts),  cmocka_unit_test(rewrites),  cmocka_unit_test(transfers),
-        cmocka_unit_test(too_small), cmocka_unit_test(differs),   cmocka_unit_test(refuses),
-        cmocka_unit_test(what_if),   cmocka_unit_test(admission),
+        cmocka_unit_test(restarts),
+        cmocka_unit_test(rewrites),
+        cmocka_unit_test(transfers),
+        cmocka_unit_test(too_small),
+        cmocka_unit_test(differs),
+        cmocka_unit_test(refuses),
+        cmocka_unit_test(what_if),
+        cmocka_unit_test(other_version),
+        cmocka_unit_test(log_of_another_version),
+        cmocka_unit_test(admission),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
