@@ -338,6 +338,30 @@ struct csim_ask {
 };
 #define CSIM_ASKS_MAX 256
 
+/* A step of a replicated domain's life, and what may befall it there. */
+enum csim_life {
+    CSIM_LIFE_BARE, /* no backup */
+    CSIM_LIFE_ORDERED,
+    CSIM_LIFE_SYNCING,
+    CSIM_LIFE_PROTECTED,
+    CSIM_LIFE_ENDING,    /* no pair any more, and the gate is still shut */
+    CSIM_LIFE_PROMOTING, /* the copy is to take over, and does not run yet */
+    CSIM_LIFE_HELD,      /* its owner is fenced, and xhad of its backup away */
+    CSIM_LIFE_N_
+};
+
+enum csim_blow {
+    CSIM_BLOW_POWER,
+    CSIM_BLOW_PAUSE,
+    CSIM_BLOW_PARTITION,
+    CSIM_BLOW_COROSYNC,
+    CSIM_BLOW_XHAD,
+    CSIM_BLOW_GUEST,
+    CSIM_BLOW_WORKER,
+    CSIM_BLOW_OPERATOR,
+    CSIM_BLOW_N_
+};
+
 /* What the whole swarm adds up. */
 struct csim_cover {
     uint64_t steps, virtual_ms, messages, views;
@@ -346,6 +370,8 @@ struct csim_cover {
     uint64_t verb[CSIM_VERB_N_];
     uint64_t ratio_permille[XHA_TIMING_CASE_N_], ratio_n[XHA_TIMING_CASE_N_];
     uint64_t settled_permille, forgot, fenced_by[XHA_FENCED_BY_N_];
+    uint64_t blow[CSIM_LIFE_N_][CSIM_BLOW_N_];
+    uint64_t promoted, opened; /* copies that took over, gates that were opened */
 };
 
 #define CSIM_HASHES  8192
@@ -530,6 +556,12 @@ void csim_repl_kill(struct csim *cs, int guest, enum xha_action_type end);
 void csim_gate_open(struct csim *cs, int i);
 /* Somebody outside sees what it has come to. */
 void csim_seen_outside(struct csim *cs, int guest, uint64_t lineage, int64_t cpu_ms);
+
+/* ---- blows.c ---- */
+
+void csim_blows_count(struct csim *cs, const struct csim_line *line); /* before it is played */
+const char *csim_life_name(int life);
+const char *csim_blow_name(int blow);
 
 /* ---- lines.c ---- */
 

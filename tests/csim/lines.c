@@ -736,6 +736,7 @@ void csim_line_play(struct csim *cs, const struct csim_line *line)
     csim_say(cs, "*", "%s", csim_line_text(cs->script, line, buf, sizeof(buf)));
     if (cs->cover)
         cs->cover->verb[line->verb]++;
+    csim_blows_count(cs, line);
     if (line->verb >= CSIM_EXPECT_RUNS_ON)
         play_expect(cs, line);
     else if (!play_net(cs, line) && !play_host(cs, line) && !play_guest(cs, line) && !play_worker(cs, line))

@@ -84,6 +84,8 @@ void csim_rules_promoted(struct csim *cs, int i, const struct csim_job *job)
     const struct csim_inst *inst = &cs->inst[i];
     const struct csim_guest *g = &cs->guest[inst->guest];
 
+    if (cs->cover)
+        cs->cover->promoted++;
     for (unsigned k = 0; k < cs->n_insts; k++)
         if (cs->inst[k].there && cs->inst[k].guest == inst->guest)
             csim_settle_counters(cs, (int)k);

@@ -12,7 +12,7 @@
 #define OWNER_PATIENCE  1000 /* less than the backup's: an owner that lives is the first to speak */
 #define BACKUP_PATIENCE 2500
 #define WATCH_MS        500
-#define PROMOTION_MS    50
+#define PROMOTION_MS    20 /* beside what its habit takes */
 
 void csim_seen_outside(struct csim *cs, int guest, uint64_t lineage, int64_t cpu_ms)
 {
@@ -30,6 +30,8 @@ void csim_gate_open(struct csim *cs, int i)
     struct csim_inst *inst = &cs->inst[i];
 
     csim_settle_counters(cs, i);
+    if (inst->gated && cs->cover)
+        cs->cover->opened++;
     if (inst->gated)
         csim_seen_outside(cs, inst->guest, inst->lineage, inst->cpu_ms);
     inst->gated = false;
@@ -189,7 +191,7 @@ void csim_repl_promote(struct csim *cs, int host, uint64_t id)
     if (!job || job->ended || job->promoted)
         return;
     job->promoted = true; /* from now on nothing is acknowledged */
-    csim_job_later(cs, job, csim_about(cs, PROMOTION_MS), CSIM_J_END);
+    csim_job_later(cs, job, csim_about(cs, PROMOTION_MS) + job->takes_ms, CSIM_J_END);
 }
 
 static void run(struct csim *cs, struct csim_job *job, struct csim_inst *inst)

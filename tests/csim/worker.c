@@ -23,6 +23,8 @@ int64_t csim_habit_default_ms(enum xha_action_type type)
         return 6000;
     case XHA_ACT_REPLICATE: /* the first copy */
         return 2000;
+    case XHA_ACT_STANDBY: /* until it listens, and about as long to take over */
+        return 30;
     case XHA_ACT_CHECKPOINT:
         return 1000;
     case XHA_ACT_DESTROY:
@@ -196,7 +198,8 @@ static void job_begin(struct csim *cs, struct csim_job *job)
     if (job->ended)
         return;
     if (job->type == XHA_ACT_RECEIVE || job->type == XHA_ACT_STANDBY) {
-        csim_job_later(cs, job, csim_about(cs, 30), CSIM_J_LISTEN);
+        csim_job_later(cs, job, job->type == XHA_ACT_STANDBY ? job->takes_ms : csim_about(cs, 30),
+                       CSIM_J_LISTEN);
         return;
     }
     if (job->type == XHA_ACT_REPLICATE) {

@@ -57,5 +57,13 @@ void cswarm_cover_print(const struct csim_cover *cover, FILE *out)
                     (long long)c.ms, cover->ratio_n[c.id], (double)cover->ratio_permille[c.id] / 1000);
     fprintf(out, "# rest after all trouble: at most %.3f of the time allowed\n",
             (double)cover->settled_permille / 1000);
+    for (int life = 0; life < CSIM_LIFE_N_; life++) {
+        fprintf(out, "# pairs, befallen when %s:", csim_life_name(life));
+        for (int blow = 0; blow < CSIM_BLOW_N_; blow++)
+            fprintf(out, " %s %" PRIu64, csim_blow_name(blow), cover->blow[life][blow]);
+        fputc('\n', out);
+    }
+    fprintf(out, "# copies that took over: %" PRIu64 ", gates opened: %" PRIu64 "\n", cover->promoted,
+            cover->opened);
     fprintf(out, "# %" PRIu64 " messages and %" PRIu64 " views delivered\n", cover->messages, cover->views);
 }

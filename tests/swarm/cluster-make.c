@@ -167,10 +167,30 @@ static void taste_make(struct making *m)
         m->weight[v] = sim_rng_chance(&m->repl_rng, 40) ? 0 : 8 * (unsigned)sim_rng_range(&m->repl_rng, 1, 3);
         m->total += m->weight[v];
     }
+    if (m->repl && sim_rng_chance(&m->repl_rng, 50)) { /* steps that take long are hit more often */
+        m->weight[CSIM_W_TAKES] += 16;
+        m->total += 16;
+    }
     if (m->weight[CSIM_OP_MIGRATE] || !m->total) {
         m->weight[CSIM_H_POWER_FOR] += 8;
         m->total += 8;
     }
+}
+
+/* An owner's host fails while xhad is away on its backup's: it takes two that fit. */
+static void both_make(struct making *m, int64_t at_ms)
+{
+    struct csim_line down = { .verb = CSIM_X_DOWN, .lineno = 2000, .at_ms = at_ms };
+    struct csim_line cut = { .verb = CSIM_H_POWER_FOR, .lineno = 2001 };
+
+    down.host = (int)sim_rng_range(&m->repl_rng, 0, m->script->n_hosts - 1);
+    down.span_ms = sim_rng_range(&m->repl_rng, 20, 600) * 100;
+    cut.host = (int)sim_rng_range(&m->repl_rng, 0, m->script->n_hosts - 2);
+    cut.host += cut.host >= down.host;
+    cut.at_ms = at_ms + sim_rng_range(&m->repl_rng, 0, 30) * 100;
+    cut.span_ms = sim_rng_range(&m->repl_rng, 5, 60) * 1000;
+    csim_script_add(m->script, &down);
+    csim_script_add(m->script, &cut);
 }
 
 static enum csim_verb verb_pick(struct making *m)
@@ -327,6 +347,8 @@ static void trouble_make(struct making *m)
         line_fill(m, &line);
         csim_script_add(m->script, &line);
         end_make(m, &line, &end);
+        if (m->repl && sim_rng_chance(&m->repl_rng, 5))
+            both_make(m, at);
     }
     m->script->end_ms = (at > end ? at : end) + pick(m, 1, 30) * 1000;
 }
