@@ -260,7 +260,9 @@ struct csim_guest {
     int64_t stop_ms_seen;
     int64_t deed_ms; /* the last deed with it ended */
     bool ran;
-    bool muted_end; /* its last instance was behind its gate to the end */
+    bool muted_end;         /* its last instance was behind its gate to the end */
+    uint64_t ended_pair;    /* the last one whose end its owner's host has seen committed */
+    uint64_t promoted_deed; /* the copy that was told to run last */
     uint64_t seen_lineage;
     int64_t seen_ms;  /* the newest state of that lineage that anybody outside has seen something of */
     int64_t lost_ms;  /* its host was lost; -1: it was not */

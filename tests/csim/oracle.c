@@ -303,6 +303,38 @@ static void rule_gate(struct csim *cs, int h, const struct xha_action *act, int 
     if (d.pair.id == act->u.deed.move.id || d.owner != h)
         csim_fail(cs, "%s opens the gate of %s, and nobody has ordered that", cs->host[h].name,
                   name_of(cs, guest));
+    else if (!d.committed && cs->guest[guest].ended_pair != act->u.deed.move.id)
+        csim_fail(cs, "%s opens the gate of %s before that is committed", cs->host[h].name,
+                  name_of(cs, guest));
+}
+
+/* Remembers that the end of a pair was committed: what comes after it in the order may not be yet. */
+static void see_ends(struct csim *cs, int h)
+{
+    for (unsigned i = 0; i < cs->n_insts; i++) {
+        const struct csim_inst *inst = &cs->inst[i];
+        struct xha_cluster_domain d;
+        struct xha_view v;
+
+        if (inst->there && inst->host == h &&
+            cs->guest[inst->guest].def->policy.protection == XHA_PROT_REPLICATE &&
+            !xha_core_find(xha_node_core(cs->host[h].node), &cs->guest[inst->guest].uuid, &v) && v.repl.id &&
+            !xha_cluster_find(xha_node_state(cs->host[h].node), &cs->guest[inst->guest].uuid, &d) &&
+            d.committed && d.pair.id != v.repl.id)
+            cs->guest[inst->guest].ended_pair = v.repl.id;
+    }
+}
+
+/* A copy is told to run when its promotion is committed. */
+static void rule_promote(struct csim *cs, int h, const struct xha_action *act, int guest)
+{
+    struct xha_cluster_domain d;
+
+    if (!xha_cluster_find(xha_node_state(cs->host[h].node), &act->uuid, &d) && !d.committed &&
+        cs->guest[guest].promoted_deed != act->id)
+        csim_fail(cs, "%s runs the copy of %s before its promotion is committed", cs->host[h].name,
+                  name_of(cs, guest));
+    cs->guest[guest].promoted_deed = act->id;
 }
 
 /* While it is streamed its memory is the sender's alone. */
@@ -341,8 +373,10 @@ void csim_rules_action(struct csim *cs, int h, const struct xha_action *act, int
 {
     const struct csim_host *host = &cs->host[h];
 
-    if (act->type == XHA_ACT_PROMOTE)
+    if (act->type == XHA_ACT_PROMOTE) {
         rules_start(cs, h, act, guest);
+        rule_promote(cs, h, act, guest);
+    }
     if (!xha_action_is_deed(act->type) && act->type != XHA_ACT_PROMOTE)
         return;
     if (act->type != XHA_ACT_PROMOTE) {
@@ -517,6 +551,7 @@ void csim_rules_after(struct csim *cs, int h)
 
     if (!host->node)
         return;
+    see_ends(cs, h);
     xha_cluster_status(xha_node_state(host->node), &st);
     if (st.committed > st.index)
         csim_fail(cs, "%s has committed index %llu of %llu", host->name, (unsigned long long)st.committed,
