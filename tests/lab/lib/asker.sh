@@ -15,6 +15,11 @@ answered_last() { on "$asker" "tail -n 1 /run/answers | cut -d' ' -f4"; } # the 
 answered_boots() { on "$asker" "cut -d' ' -f3 /run/answers | sort -u | xargs"; }
 answered_back() { on "$asker" "awk 'NR > 1 && \$4 < last { n++ } { last = \$4 } END { print n + 0 }' /run/answers"; }
 answered_gap() { on "$asker" "awk 'NR > 1 && \$1 - last > gap { gap = \$1 - last } { last = \$1 } END { printf \"%.1f\", gap }' /run/answers"; }
+# The N answers before the longest gap, and the N after it.
+answers_around_gap() { # N
+    on "$asker" "awk -v n=$1 '{ at[NR] = \$1; line[NR] = \$0 } NR > 1 && \$1 - at[NR - 1] > gap { gap = \$1 - at[NR - 1]; last = NR - 1 }
+        END { for (i = last - n + 1; i <= last + n; i++) if (i in line) { print line[i]; if (i == last) printf \"(%.1f s)\\n\", gap } }' /run/answers"
+}
 
 # One guest from its first answer to its last, and nothing that was seen was lost.
 expect_nothing_lost() { # BOOT
