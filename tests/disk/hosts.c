@@ -71,10 +71,11 @@ void host_make(struct host *host, const char *dir, const char *name)
 
 static void exec_nbdkit(const struct host *host)
 {
+    const char *preload = getenv("XHA_PRELOAD");
     char plugin[512], disk[200], state[200], control[200];
 
-    if (getenv("XHA_PRELOAD")) { /* what a plugin with sanitizers needs in an nbdkit without, which leaks */
-        setenv("LD_PRELOAD", getenv("XHA_PRELOAD"), 1);
+    if (preload) { /* what a plugin with sanitizers needs in an nbdkit without, which leaks */
+        setenv("LD_PRELOAD", preload, 1);
         setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
     }
     snprintf(plugin, sizeof(plugin), "%s/xhad/nbdkit-xha-plugin.so", getenv("XHA_BUILD"));

@@ -63,14 +63,14 @@ static void write_and_read(const uint8_t *data, size_t size)
     size_t len = 0;
 
     for (uint32_t number = 0; size >= 4 && len + XHA_RECORD_BYTES + 256 <= sizeof(bytes);
-         data += 4, size -= 4) {
+         data += 4, size -= 4, number++) {
         const struct xha_record record = {
             .kind = (enum xha_record_kind)(1 + data[0] % (XHA_RECORD_KIND_N_ - 1)),
             .generation = data[0] & 128 ? 2 : 1,
             .epoch = data[1],
             .offset = (uint64_t)data[2] * 5000,
             .len = data[3],
-            .number = number++,
+            .number = number,
         };
 
         memset(buffer, data[1], 256);

@@ -366,7 +366,7 @@ static void damage_is_noticed(void **state)
 
     (void)state;
     assert_true(way->n > 4);
-    for (unsigned turn = 0; turn < 1500; turn++) {
+    for (unsigned turn = 0; turn < 1500 && way->n > 0; turn++) {
         struct xha_store *store = store_of(SLOTS, 64 * MIB);
         struct sent *f = way->frames + made_random(&g->m) % way->n;
         const size_t most = turn % 2 && f->len > 400 ? 400 : f->len;

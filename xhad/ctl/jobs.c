@@ -465,7 +465,7 @@ static int try_start(struct running *w)
         snprintf(w->refused, sizeof w->refused, "%.200s: cannot be written: %s", log, strerror(errno));
         return -1;
     }
-    if (xha_jobs_output_make(w->path, &reader, &output_fd) < 0 || (r = take_output(w, reader)) < 0) {
+    if (xha_jobs_output_make(w->path, &reader, &output_fd) < 0 || take_output(w, reader) < 0) {
         snprintf(w->refused, sizeof w->refused, "%.200s: no FIFO can be made beside it: %s", w->path,
                  strerror(errno));
         return -1;

@@ -22,8 +22,6 @@
 #define WAIT_MS     10000
 #define STEP_MS     50
 
-extern char **environ;
-
 static const char usage[] = "usage: xha-disk attach NAME DISK\n"
                             "       xha-disk detach NAME\n"
                             "       xha-disk status NAME\n"
@@ -70,10 +68,9 @@ static int run(const char *const argv[])
 static int start_nbdkit(const struct paths *p, const char *disk)
 {
     char plugin_disk[PATH_MAX + 8], state[PATH_MAX + 8], control[PATH_MAX + 8];
-    const char *const argv[] = { "nbdkit",    "-U",   p->nbd,
-                                 "-P",        p->pid, XHA_LIBEXEC_DIR "/nbdkit-xha-plugin.so",
-                                 plugin_disk, state,  control,
-                                 NULL };
+    static const char plugin[] = XHA_LIBEXEC_DIR "/nbdkit-xha-plugin.so";
+    const char *const argv[] = { "nbdkit", "-U",        p->nbd, "-P",    p->pid,
+                                 plugin,   plugin_disk, state,  control, NULL };
 
     snprintf(plugin_disk, sizeof(plugin_disk), "disk=%s", disk);
     snprintf(state, sizeof(state), "state=%s", p->state);

@@ -232,7 +232,7 @@ static int take_epoch(struct backup *b, const struct xha_frame *frame)
 static int listen_once(struct backup *b)
 {
     const uint64_t before = xha_wire_received(b->wire);
-    struct xha_frame frame;
+    struct xha_frame frame = { 0 };
     int r = xha_wire_pump(b->wire, 20, NULL);
 
     if (xha_wire_received(b->wire) != before)
