@@ -134,7 +134,7 @@ struct csim_record {
 };
 
 struct csim_host {
-    char name[8];
+    char name[12];
     bool listed; /* in corosync's nodelist */
     bool power, hung, frozen;
     bool fence_broken, fence_silent;
