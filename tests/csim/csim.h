@@ -589,6 +589,7 @@ void csim_rules_told(struct csim *cs, int host); /* a host's xhad has seen its o
 void csim_rules_watchdog(struct csim *cs, int host);
 void csim_rules_fence(struct csim *cs, int executor, int host);
 void csim_rules_proof(struct csim *cs, int host);
+void csim_rules_before(struct csim *cs, int host); /* the plan of a step is carried out */
 void csim_rules_after(struct csim *cs, int host);
 void csim_rules_stop_known(struct csim *cs, const struct sim_future *f);
 void csim_rules_lost(struct csim *cs, int host, int why);

@@ -187,6 +187,8 @@ void csim_insts_gone(struct csim *cs, int host)
             continue;
         if (csim_inst_alive(inst) && !inst->building)
             csim_rules_died(cs, (int)i);
+        else if (inst->gated && host == cs->guest[inst->guest].last_host)
+            cs->guest[inst->guest].muted_end = true;
         inst->there = false;
     }
 }

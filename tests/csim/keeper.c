@@ -306,6 +306,7 @@ static int step_out(struct csim *cs, int h, int rc)
         struct xha_cluster_event tick = { .type = XHA_CEV_TICK, .now = csim_host_time(cs, h) };
 
         cs->tick_ms[h] = csim_host_world_ms(cs, h, cs->plan.next);
+        csim_rules_before(cs, h);
         if (!plan_out(cs, h))
             return DOWN;
         if (!cs->plan.more)

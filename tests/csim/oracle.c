@@ -238,7 +238,7 @@ static void rules_start(struct csim *cs, int h, const struct xha_action *act, in
     struct csim_guest *g = &cs->guest[guest];
     const char *verb = xha_action_name(act->type);
 
-    if (act->term <= g->start_term)
+    if (act->term <= g->start_term && !(act->type == XHA_ACT_PROMOTE && act->id == g->promoted_deed))
         csim_fail(cs, "rule 4: %s of %s on %s in term %llx, after a start in term %llx", verb, g->name,
                   cs->host[h].name, (unsigned long long)act->term, (unsigned long long)g->start_term);
     g->start_term = act->term;
@@ -309,7 +309,7 @@ static void rule_gate(struct csim *cs, int h, const struct xha_action *act, int 
 }
 
 /* Remembers that the end of a pair was committed: what comes after it in the order may not be yet. */
-static void see_ends(struct csim *cs, int h)
+void csim_rules_before(struct csim *cs, int h)
 {
     for (unsigned i = 0; i < cs->n_insts; i++) {
         const struct csim_inst *inst = &cs->inst[i];
@@ -551,7 +551,6 @@ void csim_rules_after(struct csim *cs, int h)
 
     if (!host->node)
         return;
-    see_ends(cs, h);
     xha_cluster_status(xha_node_state(host->node), &st);
     if (st.committed > st.index)
         csim_fail(cs, "%s has committed index %llu of %llu", host->name, (unsigned long long)st.committed,

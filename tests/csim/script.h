@@ -12,7 +12,7 @@
 #include "xhad/core/cluster.h"
 
 #define CSIM_GUESTS_MAX 128
-#define CSIM_TEXT_MAX   256
+#define CSIM_TEXT_MAX   512
 #define CSIM_GROUPS_MAX 4 /* parts that a network can split into */
 
 enum csim_verb {
