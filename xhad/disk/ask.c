@@ -26,7 +26,24 @@ int xha_ask_connect(const char *socket_path, char what_for)
     return xha_steal_fd(&fd);
 }
 
-static int receive_all(int fd, void *bytes, size_t len)
+int xha_ask_send_all(int fd, const void *bytes, size_t len)
+{
+    const uint8_t *from = bytes;
+
+    while (len > 0) {
+        const ssize_t n = send(fd, from, len, MSG_NOSIGNAL);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return -1;
+        from += n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+int xha_ask_receive_all(int fd, void *bytes, size_t len)
 {
     uint8_t *to = bytes;
 
@@ -54,8 +71,8 @@ int xha_ask(int fd, enum xha_ask what, uint64_t number, int patience_s, char *te
 
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
     if (send(fd, &question, sizeof(question), MSG_NOSIGNAL) != (ssize_t)sizeof(question) ||
-        receive_all(fd, &answer, sizeof(answer)) < 0 || answer.len > XHA_ASK_TEXT_MAX ||
-        receive_all(fd, said, answer.len) < 0) {
+        xha_ask_receive_all(fd, &answer, sizeof(answer)) < 0 || answer.len > XHA_ASK_TEXT_MAX ||
+        xha_ask_receive_all(fd, said, answer.len) < 0) {
         answer.rc = -1;
         snprintf(said, sizeof(said), "the disk's plugin does not answer: %s", strerror(errno));
     }

@@ -41,6 +41,10 @@ struct xha_ask_answer {
 /* Connects to a plugin's socket, for that. -1 with errno. */
 int xha_ask_connect(const char *socket_path, char what_for);
 
+/* All of it, whatever the socket takes or has at once. 0, or -1 with errno; EPIPE: the other end is gone. */
+int xha_ask_send_all(int fd, const void *bytes, size_t len);
+int xha_ask_receive_all(int fd, void *bytes, size_t len);
+
 /* 0, or -1 with a text in text; then, too, when the plugin is gone or says nothing for patience_s. text may be NULL. */
 int xha_ask(int fd, enum xha_ask what, uint64_t number, int patience_s, char *text, size_t text_len);
 

@@ -2,6 +2,7 @@
  * feed.c - see feed.h.
  */
 #include "xhad/disk/feed.h"
+#include "xhad/disk/ask.h"
 #include "xhad/base/cleanup.h"
 
 #include <signal.h>
@@ -25,36 +26,6 @@ struct xha_feed {
     size_t queued;
     bool broken;
 };
-
-static int send_all(int fd, const uint8_t *bytes, size_t len)
-{
-    while (len > 0) {
-        const ssize_t n = send(fd, bytes, len, MSG_NOSIGNAL);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return -1;
-        bytes += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
-
-static int receive_all(int fd, uint8_t *bytes, size_t len)
-{
-    while (len > 0) {
-        const ssize_t n = recv(fd, bytes, len, 0);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return -1;
-        bytes += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
 
 void xha_feed_break(struct xha_feed *feed)
 {
@@ -85,7 +56,7 @@ static void *run(void *arg)
         if (!f->first)
             f->last = &f->first;
         pthread_mutex_unlock(f->lock);
-        r = send_all(f->fd, said->bytes, said->len);
+        r = xha_ask_send_all(f->fd, said->bytes, said->len);
         pthread_mutex_lock(f->lock);
         f->queued -= said->len;
         free(said);
@@ -168,7 +139,7 @@ int xha_feed_get(struct xha_feed *feed, struct xha_word *word_r, uint8_t *data)
 {
     uint8_t head[XHA_WORD_HEAD];
 
-    if (receive_all(feed->fd, head, sizeof(head)) < 0 || xha_word_get(head, word_r) < 0)
+    if (xha_ask_receive_all(feed->fd, head, sizeof(head)) < 0 || xha_word_get(head, word_r) < 0)
         return -1;
-    return receive_all(feed->fd, data, word_r->len);
+    return xha_ask_receive_all(feed->fd, data, word_r->len);
 }

@@ -178,21 +178,6 @@ bool xha_gate_out_has_passed(const struct xha_gate_out *gate, uint64_t epoch)
     return true;
 }
 
-static int send_all(int fd, const uint8_t *bytes, size_t len)
-{
-    while (len > 0) {
-        const ssize_t n = send(fd, bytes, len, MSG_NOSIGNAL);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return -1;
-        bytes += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
-
 int xha_gate_out_hear(struct xha_gate_out *gate, const uint8_t *payload, size_t len, char *err,
                       size_t err_len)
 {
@@ -207,7 +192,7 @@ int xha_gate_out_hear(struct xha_gate_out *gate, const uint8_t *payload, size_t 
         snprintf(err, err_len, "disk %s failed on the backup: see xha-disk status there", gate->disk[i].name);
         return -1;
     }
-    if (send_all(gate->disk[i].feed_fd, payload + 4, len - 4) < 0) {
+    if (xha_ask_send_all(gate->disk[i].feed_fd, payload + 4, len - 4) < 0) {
         snprintf(err, err_len, "disk %s does not listen any more", gate->disk[i].name);
         return -1;
     }
