@@ -2,27 +2,11 @@
  * filter.c - see filter.h.
  */
 #include "xhad/move/filter.h"
+#include "xhad/move/stream.h"
 
 #include <endian.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* libxl's stream: tools/libs/light/libxl_sr_stream_format.h */
-#define XL_IDENT              0x4c6962786c466d74ULL
-#define XL_VERSION            2u
-#define XL_OPTIONS_PLAIN      0u
-#define XL_REC_END            0u
-#define XL_REC_LIBXC_CONTEXT  1u
-#define XL_REC_CHECKPOINT_END 4u
-/* libxc's: tools/libs/guest/xg_sr_stream_format.h */
-#define XC_MARKER         0xffffffffffffffffULL
-#define XC_ID             0x58454e46u
-#define XC_VERSION_FIRST  2u
-#define XC_VERSION_LAST   3u
-#define XC_REC_END        0u
-#define XC_REC_PAGE_DATA  1u
-#define XC_REC_CHECKPOINT 14u
-#define XC_REC_MAX        (128u << 20)
 
 #define CHUNK_RAW (8u << 20) /* raw bytes that a chunk stands for, about: for the receiver's sake */
 

@@ -7,6 +7,7 @@
  */
 #include "xhad/xen/replicate_out.h"
 #include "xhad/base/file.h"
+#include "xhad/move/stream.h"
 
 #include <endian.h>
 #include <inttypes.h>
@@ -17,12 +18,10 @@
 #include <xenctrl.h>
 #include <xenguest.h>
 
-#define PRECOPY_ROUNDS    5
-#define PRECOPY_DIRTY     50 /* pages, so few that the guest may as well be paused */
-#define TELL_MS           2000
-#define DISKS_US          100000 /* between two looks at how far they are */
-#define XL_LIBXC_CONTEXT  1
-#define XL_CHECKPOINT_END 4
+#define PRECOPY_ROUNDS 5
+#define PRECOPY_DIRTY  50 /* pages, so few that the guest may as well be paused */
+#define TELL_MS        2000
+#define DISKS_US       100000 /* between two looks at how far they are */
 
 static int64_t now_us(void)
 {
@@ -141,7 +140,7 @@ static int commit(struct xha_sender *s)
     struct xha_out_epoch epoch;
     char err[XHA_GATE_TEXT];
 
-    if (put_record(s, XL_CHECKPOINT_END) < 0) {
+    if (put_record(s, XL_REC_CHECKPOINT_END) < 0) {
         ended(s, xha_out_rest(s->out, 0, err, sizeof(err)) < 0 ? err : "the stream cannot be written");
         return -1;
     }
@@ -206,9 +205,10 @@ static int on_logdirty(uint32_t domid, unsigned enable, void *arg)
 
 static int put_header(struct xha_sender *s)
 {
-    const uint32_t header[4] = { htobe32(0x4c696278), htobe32(0x6c466d74), htobe32(2), 0 };
+    const uint32_t header[4] = { htobe32(XL_IDENT >> 32), htobe32((uint32_t)XL_IDENT), htobe32(XL_VERSION),
+                                 XL_OPTIONS_PLAIN };
 
-    return xha_write_all(s->stream_fd, header, sizeof(header)) < 0 ? -1 : put_record(s, XL_LIBXC_CONTEXT);
+    return xha_write_all(s->stream_fd, header, sizeof(header)) < 0 ? -1 : put_record(s, XL_REC_LIBXC_CONTEXT);
 }
 
 /* Gated disks come first: as long as that takes, the guest runs without a pause, and answers at once. */
